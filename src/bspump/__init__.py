@@ -1,0 +1,107 @@
+"""bspump: a real-time stream processor. A Pipeline is a class with one `build()`.
+
+The names below are imported when they are used, so `import bspump` costs next to nothing and
+needs none of the optional libraries.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__build__ = "release"
+
+if TYPE_CHECKING:
+    from .abc.capabilities import Can
+    from .abc.connection import Connection
+    from .abc.errors import (
+        ConfigError,
+        NotConnectedError,
+        PartialWriteError,
+        ProcessingError,
+        PumpError,
+        RejectedError,
+        TransientError,
+    )
+    from .abc.lookup import AsyncLookup, Lookup, MappingLookup
+    from .abc.options import Options
+    from .abc.processor import AsyncProcessor, Generator, Processor
+    from .abc.sink import Batch, BatchSink, Sink
+    from .abc.source import Chunk, PullSource, Source, TriggerSource
+    from .core.application import BSPumpApplication
+    from .core.pipeline import Pipeline
+    from .core.service import BSPumpService
+
+_WHERE = {
+    "abc.capabilities": ["Can"],
+    "abc.connection": ["Connection"],
+    "abc.errors": [
+        "ConfigError",
+        "NotConnectedError",
+        "PartialWriteError",
+        "ProcessingError",
+        "PumpError",
+        "RejectedError",
+        "TransientError",
+    ],
+    "abc.lookup": ["AsyncLookup", "Lookup", "MappingLookup"],
+    "abc.options": ["Options"],
+    "abc.processor": ["AsyncProcessor", "Generator", "Processor"],
+    "abc.sink": ["Batch", "BatchSink", "Sink"],
+    "abc.source": ["Chunk", "PullSource", "Source", "TriggerSource"],
+    "core.application": ["BSPumpApplication"],
+    "core.pipeline": ["Pipeline"],
+    "core.service": ["BSPumpService"],
+}
+_MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
+
+__all__ = [
+    "AsyncLookup",
+    "AsyncProcessor",
+    "BSPumpApplication",
+    "BSPumpService",
+    "Batch",
+    "BatchSink",
+    "Can",
+    "Chunk",
+    "ConfigError",
+    "Connection",
+    "Generator",
+    "Lookup",
+    "MappingLookup",
+    "NotConnectedError",
+    "Options",
+    "PartialWriteError",
+    "Pipeline",
+    "Processor",
+    "ProcessingError",
+    "PullSource",
+    "PumpError",
+    "RejectedError",
+    "Sink",
+    "Source",
+    "TransientError",
+    "TriggerSource",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULE_OF:
+        value = getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    elif name.startswith("_"):
+        raise AttributeError(name)
+    else:
+        # `import bspump` and then `bspump.common.NullSink` works, as it did in the original.
+        try:
+            value = importlib.import_module(f"{__name__}.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"{__name__}.{name}":
+                raise
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULE_OF])

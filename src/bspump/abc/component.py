@@ -1,0 +1,73 @@
+"""What every part of a pipeline has in common."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from .options import Configurable
+
+if TYPE_CHECKING:
+    from .host import Application, Pipeline
+
+
+class Component(Configurable):
+    """A source, processor or sink of a pipeline.
+
+    `__init__` may only read its configuration and keep its arguments: sockets, clients,
+    threads and tasks are made when the pipeline runs.
+
+    Args:
+        app: the application.
+        pipeline: the pipeline it belongs to.
+        id: names it within the pipeline; default is the name of its class.
+        config: options that override all others.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        pipeline: Pipeline,
+        id: str | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.Id = id if id is not None else type(self).__name__
+        self.App = app
+        self.Pipeline = pipeline
+        self._configure(app.Config, f"pipeline:{pipeline.Id}:{self.Id}", config)
+
+    @property
+    def Loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop of the application."""
+        return self.App.Loop
+
+    def time(self) -> float:
+        """Return the wall clock, Unix seconds."""
+        return self.App.time()
+
+    @classmethod
+    def construct(cls, app: Application, pipeline: Pipeline, definition: dict[str, Any]) -> Self:
+        """Build the part of a declaration: `id`, `config`, and keyword arguments in `args`."""
+        return cls(
+            app,
+            pipeline,
+            id=definition.get("id"),
+            config=definition.get("config"),
+            **definition.get("args", {}),
+        )
+
+    def locate_address(self) -> str:
+        """Return the address under which `PumpService.locate` finds it."""
+        return f"{self.Pipeline.Id}.{self.Id}"
+
+    def rest_get(self) -> dict[str, Any]:
+        """Return what the REST interface shows."""
+        return {
+            "Id": self.Id,
+            "Class": type(self).__name__,
+            "PipelineId": self.Pipeline.Id,
+        }
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.locate_address()!r})"
