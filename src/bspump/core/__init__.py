@@ -1,0 +1,1 @@
+"""The engine: what makes parts run. The only place with tasks."""

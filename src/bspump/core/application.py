@@ -1,0 +1,282 @@
+"""The application: configuration, loop, services, time and the end of everything."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from bspump.abc.clock import Clock
+from bspump.abc.errors import ConfigError, ConfigErrors, DuplicateNameError, UnknownNameError
+
+from .arguments import Arguments, argument_parser, parse_arguments
+from .clock import SystemClock
+from .config import Configuration
+from .log import configure_logging, get_logger
+from .metrics import MetricsService
+from .pubsub import PubSub
+from .service import BSPumpService, Module, Service
+from .ticks import Ticks
+
+log = get_logger(__name__)
+
+M = TypeVar("M", bound=Module)
+
+EX_CONFIG = 78
+"""The exit code of a wrong configuration (sysexits.h)."""
+
+_ABORT_AT = 3
+_ABORTED = 70
+_LAST_WORDS_S = 5.0
+
+
+class BSPumpApplication:
+    """Runs services and pipelines in one asyncio loop until it is asked to stop.
+
+    Made inside a running loop it uses that one: `await app.run_async()`. Otherwise it makes its
+    own, which `run()` runs and closes. Applications can follow each other in one process.
+
+    Messages on `PubSub`: `Application.init!`, `Application.run!`, `Application.stop!` (with how
+    often it was asked), `Application.exit!`, `Application.hup!`, and the ticks.
+
+    Args:
+        args: the command line, `sys.argv[1:]` if `None`.
+        clock: what tells the time; tests hand in one they move.
+
+    Raises:
+        SystemExit: the command line is wrong, or only help was asked for.
+    """
+
+    Name = "bspump"
+    Description = "Real-time stream processing"
+
+    def __init__(self, args: Sequence[str] | None = None, *, clock: Clock | None = None) -> None:
+        self.Arguments = self.parse_arguments(args)
+        try:
+            self.Loop = asyncio.get_running_loop()
+            self._owns_loop = False
+        except RuntimeError:
+            self.Loop = asyncio.new_event_loop()
+            self._owns_loop = True
+            asyncio.set_event_loop(self.Loop)
+        self.Clock: Clock = SystemClock() if clock is None else clock
+        self.LaunchTime = self.Clock.time()
+        self.Config = Configuration(self.Arguments.config, settings=self.Arguments.set)
+        self._restore_logging = self._configure_logging()
+        self.PubSub = PubSub(self)
+        self.Services: dict[str, Service] = {}
+        self.Modules: list[Module] = []
+        self.ExitCode = 0
+        self._stop_count = 0
+        self._stop_event = asyncio.Event()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.MetricsService = MetricsService(self)
+        self.PumpService = BSPumpService(self)
+
+    def create_argument_parser(self) -> Any:
+        """Return the `argparse` parser; override to add arguments of your own."""
+        return argument_parser(self.Name, self.Description)
+
+    def parse_arguments(self, args: Sequence[str] | None = None) -> Arguments:
+        """Return what the command line says."""
+        return parse_arguments(self.create_argument_parser(), args)
+
+    def time(self) -> float:
+        """Return the wall clock, Unix seconds."""
+        return self.Clock.time()
+
+    def add_service(self, service: Service) -> None:
+        """Register a service; raises DuplicateNameError if its name is taken."""
+        if service.Name in self.Services:
+            first = type(self.Services[service.Name]).__name__
+            raise DuplicateNameError(
+                "service", service.Name, first=first, second=type(service).__name__
+            )
+        self.Services[service.Name] = service
+
+    def get_service(self, name: str, /) -> Any:
+        """Return the service of that name. Raises UnknownNameError if there is none."""
+        if name not in self.Services:
+            raise UnknownNameError("service", name, used_by="get_service", known=self.Services)
+        return self.Services[name]
+
+    def add_module(self, module_class: type[M]) -> M:
+        """Make the module and add it; one that is there already is returned instead."""
+        for module in self.Modules:
+            if type(module) is module_class:
+                return module
+        made = module_class(self)
+        self.Modules.append(made)
+        return made
+
+    def spawn(self, coro: Coroutine[Any, Any, Any], /, *, name: str) -> asyncio.Task[Any]:
+        """Run `coro` in a task of the application: failures are logged, exit cancels it."""
+        task = self.Loop.create_task(coro, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+        return task
+
+    def _task_done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("task failed", task=task.get_name(), exc_info=error)
+
+    def stop(self, exit_code: int | None = None, /) -> None:
+        """Ask the application to end; may be called at any time, and is never lost."""
+        if exit_code is not None:
+            self.ExitCode = max(self.ExitCode, exit_code)
+        self._stop_count += 1
+        self._stop_event.set()
+        self.PubSub.publish("Application.stop!", self._stop_count)
+
+    async def initialize(self) -> None:
+        """Override: get ready; called before services and modules are."""
+
+    async def main(self) -> None:
+        """Override: what the application does besides its pipelines; it runs until stopped."""
+
+    async def finalize(self) -> None:
+        """Override: clean up; called after services and modules did."""
+
+    def run(self) -> int:
+        """Run until stopped; return the exit code. The loop is closed afterwards.
+
+        A wrong configuration is printed, all of it, and returns 78.
+        """
+        try:
+            return self.Loop.run_until_complete(self.run_async())
+        except ConfigError as error:
+            print(error, file=sys.stderr)  # noqa: T201 - whoever started it shall see it
+            return EX_CONFIG
+        finally:
+            self._close_loop()
+
+    async def run_async(self) -> int:
+        """Run until stopped, in the loop that runs already; return the exit code.
+
+        Raises:
+            ConfigErrors: everything that is wrong with the configuration, before anything starts.
+        """
+        async with self.running():
+            await self._stop_event.wait()
+        return self.ExitCode
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[BSPumpApplication]:
+        """Run for as long as the block lasts: started when it begins, drained when it ends."""
+        added = self._add_signals()
+        try:
+            self.Config.raise_if_wrong()
+            await self._initialize()
+            try:
+                yield self
+            finally:
+                await self._finalize()
+        finally:
+            for number in added:
+                self.Loop.remove_signal_handler(number)
+            self._restore_logging()
+
+    async def _initialize(self) -> None:
+        ticks = Ticks(self)
+        await self.initialize()
+        self.PubSub.publish("Application.init!")
+        parts: list[Module | Service] = [*self.Modules, *self.Services.values()]
+        for part in parts:
+            await part.initialize(self)
+        # What was made so far lives as long as the application: it need not be looked at again.
+        gc.collect()
+        gc.freeze()
+        self.PubSub.publish("Application.run!")
+        self.spawn(ticks.run(), name="ticks")
+        self._main = self.spawn(self.main(), name="main")
+        self.PumpService.check_finished()
+
+    async def _finalize(self) -> None:
+        self._stop_event.set()
+        self.PubSub.publish("Application.exit!")
+        try:
+            parts: list[Module | Service] = [*self.Modules, *self.Services.values()]
+            for part in reversed(parts):
+                try:
+                    await part.finalize(self)
+                except Exception:  # One that fails must not keep the others from cleaning up.
+                    log.exception("finalizing failed", part=type(part).__name__)
+            await self.finalize()
+        finally:
+            await self._end_tasks()
+            gc.unfreeze()
+
+    async def _end_tasks(self) -> None:
+        """Cancel what still runs, and wait for it, but not for ever."""
+        current = asyncio.current_task()
+        waiting = {task for task in self._tasks if task is not current}
+        for task in waiting:
+            task.cancel()
+        if waiting:
+            _, pending = await asyncio.wait(waiting, timeout=_LAST_WORDS_S)
+            for task in pending:
+                log.error("task does not end", task=task.get_name())
+
+    def _add_signals(self) -> list[int]:
+        """Listen to signals where that is possible: in the main thread, on POSIX."""
+        handlers: dict[str, Callable[[], None]] = {
+            "SIGINT": self._interrupted,
+            "SIGTERM": self._interrupted,
+            "SIGHUP": lambda: self.PubSub.publish("Application.hup!"),
+            "SIGUSR1": self._clear_errors,
+        }
+        added = []
+        for name, handler in handlers.items():
+            number = getattr(signal, name, None)
+            if number is None:
+                continue
+            try:
+                self.Loop.add_signal_handler(number, handler)
+            except (NotImplementedError, RuntimeError, ValueError):
+                continue
+            added.append(number)
+        return added
+
+    def _interrupted(self) -> None:
+        """Stop; whoever asks for the third time does not want to wait any longer."""
+        self.stop()
+        if self._stop_count >= _ABORT_AT:
+            log.critical("aborted, events that were in flight may come again")
+            sys.stderr.flush()
+            _abort(_ABORTED)
+
+    def _clear_errors(self) -> None:
+        for pipeline in self.PumpService.Pipelines.values():
+            pipeline.set_error(None, None, None)
+
+    def _configure_logging(self) -> Callable[[], None]:
+        config, arguments = self.Config, self.Arguments
+        level = "DEBUG" if arguments.verbose else str(config.get("logging", "level", "INFO"))
+        style = arguments.log_format or str(config.get("logging", "format", "text"))
+        file = arguments.log_file or str(config.get("logging", "file", "")) or None
+        try:
+            return configure_logging(level=level.upper(), json_lines=style == "json", file=file)
+        except (ValueError, OSError) as error:
+            config.report(ConfigError(f"[logging]: {error} [{ConfigError.Code}]"))
+            return configure_logging()
+
+    def _close_loop(self) -> None:
+        if self._owns_loop and not self.Loop.is_closed():
+            self.Loop.run_until_complete(self.Loop.shutdown_asyncgens())
+            self.Loop.run_until_complete(self.Loop.shutdown_default_executor())
+            asyncio.set_event_loop(None)
+            self.Loop.close()
+
+
+def _abort(code: int) -> None:
+    import os
+
+    os._exit(code)
+
+
+__all__ = ["EX_CONFIG", "BSPumpApplication", "ConfigErrors"]

@@ -1,0 +1,74 @@
+"""Events that were on their way when the gate before them closed."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from bspump.abc.host import Context, Event
+
+from .gate import Gate
+from .pieces import Piece
+
+_Held = tuple[Piece, list[Event], list[Context] | None]
+
+
+class Backlog:
+    """Keeps such events in their order, and runs them before anything else may pass them.
+
+    While there are any at a depth, they are themselves a reason for all that come later to wait.
+
+    Args:
+        gate: of the pipeline.
+        schedule: calls a function in the next turn of the loop, outside of any chain.
+        emptied: called when nothing is left.
+    """
+
+    def __init__(
+        self,
+        gate: Gate,
+        schedule: Callable[[Callable[[], None]], object],
+        emptied: Callable[[], None],
+    ) -> None:
+        self._gate, self._schedule, self._emptied = gate, schedule, emptied
+        self._held: dict[int, deque[_Held]] = {}
+        self._is_scheduled = False
+        gate.on_open = self.wake
+
+    def __len__(self) -> int:
+        """Return how many events wait."""
+        return sum(len(events) for held in self._held.values() for _, events, _ in held)
+
+    def hold(self, piece: Piece, events: list[Event], contexts: list[Context] | None) -> None:
+        """Keep `events`, which are to go on at `piece`."""
+        self._held.setdefault(piece.depth, deque()).append((piece, events, contexts))
+        self._gate.close((Backlog, piece.depth), upto=piece.depth)
+        self.wake()
+
+    def wake(self) -> None:
+        """Look, soon, whether some of them can go on; the gate calls it when it opens."""
+        if self._held and not self._is_scheduled:
+            self._is_scheduled = True
+            self._schedule(self.release)
+
+    def release(self) -> None:
+        """Run what may run, from the end of the pipeline to its beginning."""
+        self._is_scheduled = False
+        for depth in sorted(self._held, reverse=True):
+            self._release(depth)
+        if not self._held:
+            self._emptied()
+
+    def _release(self, depth: int) -> None:
+        waiting = self._held.pop(depth)
+        self._gate.open((Backlog, depth))
+        while waiting and self._gate.is_open(depth):
+            piece, events, contexts = waiting.popleft()
+            taken = piece.run(events, contexts)
+            if taken < len(events):
+                rest = None if contexts is None else contexts[taken:]
+                waiting.appendleft((piece, events[taken:], rest))
+        if waiting:
+            # What was held meanwhile is further on, so it comes first.
+            self._held.setdefault(depth, deque()).extend(waiting)
+            self._gate.close((Backlog, depth), upto=depth)

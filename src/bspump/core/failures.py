@@ -1,0 +1,144 @@
+"""What becomes of the errors of a pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from bspump.abc.clock import Clock
+from bspump.abc.host import Context, Event
+from bspump.abc.processor import ProcessorBase
+from bspump.abc.source import Source
+
+from .accounts import Accounts
+from .gate import Gate
+
+if TYPE_CHECKING:
+    from .pipeline import Pipeline
+
+_ERROR: Final = "the pipeline has an error"
+_COMPLAIN_EVERY_S = 1.0
+
+
+class Failures:
+    """Decides what an error means, counts it, and stops the pipeline if it must.
+
+    `handle_error` of the pipeline decides first. What it does not handle stops the pipeline,
+    or with `on_error = skip` is logged, at most one line per second. An event that a source
+    could not make sense of never stops anything: what a stranger sends must not.
+
+    Attributes:
+        error: what stops the pipeline: context, event, exception, and when (Unix seconds).
+    """
+
+    def __init__(self, pipeline: Pipeline, accounts: Accounts) -> None:
+        self._pipeline, self._accounts = pipeline, accounts
+        self.error: tuple[Context | None, Event, BaseException, float] | None = None
+        self._cleared = asyncio.Event()
+        self._complained_at = float("-inf")
+        self._unsaid = 0
+
+    @property
+    def gate(self) -> Gate:
+        """The gate of the pipeline."""
+        return self._pipeline.Flow.gate
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the application."""
+        clock: Clock = self._pipeline.Clock
+        return clock
+
+    def failed(self, who: ProcessorBase, context: Context, event: Event, error: Exception) -> None:
+        """Deal with the error of one event, raised by `who`."""
+        self.report(error, context, event, who)
+
+    def reject(self, events: Sequence[tuple[Context, Event]], error: Exception, who: Any) -> None:
+        """Deal with events that `who`, a source or a sink, will never accept."""
+        from_source = isinstance(who, Source)
+        self._accounts.rejected(len(events), before_entering=from_source)
+        for context, event in events:
+            self.report(error, context, event, who, may_stop=not from_source)
+
+    def report(
+        self,
+        error: BaseException,
+        context: Context | None,
+        event: Event,
+        who: Any = None,
+        *,
+        may_stop: bool = True,
+    ) -> None:
+        """Deal with an error."""
+        pipeline = self._pipeline
+        try:
+            is_handled = pipeline.handle_error(error, context, event)
+        except Exception as worse:  # noqa: BLE001 - it is the user's code; it must not hide `error`
+            worse.__context__ = error
+            error, is_handled = worse, False
+        if is_handled:
+            self._warn()
+        elif not may_stop or (event is not None and pipeline.Options.on_error == "skip"):
+            self._complain(error, who)
+            self._warn()
+        else:
+            self._stop(error, context, event, who)
+
+    def clear(self) -> bool:
+        """Take the error back; False if there is none."""
+        if self.error is None:
+            return False
+        self.error = None
+        self._pipeline.L.info("error cleared")
+        self._cleared.set()
+        self._pipeline.PubSub.publish("bspump.pipeline.clear_error!", pipeline=self._pipeline)
+        self.gate.open(_ERROR)
+        return True
+
+    async def cleared(self) -> None:
+        """Wait until there is no error."""
+        while self.error is not None:
+            self._cleared.clear()
+            await self._cleared.wait()
+
+    async def failed_to_write(self, error: Exception) -> None:
+        """Report an error of the pipeline; returns when it has been cleared."""
+        self.report(error, None, None)
+        if self.error is None:
+            # It was called harmless; what cannot be written is still there all the same.
+            await self.clock.sleep(_COMPLAIN_EVERY_S)
+        await self.cleared()
+
+    def _warn(self) -> None:
+        self._accounts.add("warning")
+        self._pipeline.PubSub.publish("bspump.pipeline.warning!", pipeline=self._pipeline)
+
+    def _complain(self, error: BaseException, who: Any) -> None:
+        now = self.clock.monotonic()
+        if now - self._complained_at < _COMPLAIN_EVERY_S:
+            self._unsaid += 1
+            return
+        self._pipeline.L.log_uncounted(
+            "event rejected", part=getattr(who, "Id", None), error=_text(error), more=self._unsaid
+        )
+        self._complained_at, self._unsaid = now, 0
+
+    def _stop(self, error: BaseException, context: Context | None, event: Event, who: Any) -> None:
+        pipeline = self._pipeline
+        if self.error is not None:
+            pipeline.L.info("another error came before the first was cleared")
+        self.error = (context, event, error, pipeline.App.time())
+        # It is counted as an error by being logged as one.
+        pipeline.L.error(
+            "stopped by an error",
+            part=getattr(who, "Id", None),
+            error=_text(error),
+            exc_info=error,
+        )
+        self.gate.close(_ERROR, announce=True)
+        pipeline.PubSub.publish("bspump.pipeline.error!", pipeline=pipeline)
+
+
+def _text(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,0 +1,223 @@
+"""The way of events through one pipeline: chain, gate and what is in flight between them."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Callable, Coroutine, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bspump.abc.host import Application, Context, Event
+from bspump.abc.processor import AsyncProcessor, ProcessorBase
+
+from .backlog import Backlog
+from .chain import Chain
+from .eager import Eager, never_waits, run_at_once
+from .gate import Gate
+from .pacer import Pacer
+from .pieces import Piece
+from .segment import AsyncSegment
+
+Caller = tuple[Callable[..., Any], Callable[..., Any] | None]
+Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a flow shares the loop.
+
+    Args:
+        every: one event in so many is measured.
+        slice_s: after so many seconds without a break other tasks run.
+        limit: tasks of generators and the like; more hold the pipeline back.
+    """
+
+    every: int
+    slice_s: float
+    limit: int
+
+
+class Flow:
+    """Runs events through, lets them wait where they must, and knows what is under way.
+
+    Args:
+        name: of the pipeline.
+        app: the application.
+        spawn: runs a coroutine in a task of the pipeline.
+        failed: deals with the error of one event.
+        caller: what to call for a part, for one event and for a list.
+        flipped: called when the pipeline becomes ready or not.
+        pace: how it shares the loop.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        app: Application,
+        *,
+        spawn: Spawn,
+        failed: Callable[[ProcessorBase, Context, Event, Exception], None],
+        caller: Callable[[ProcessorBase], Caller],
+        flipped: Callable[[bool], None],
+        pace: Pace,
+    ) -> None:
+        self.name, self.clock = name, app.Clock
+        self.failed, self.caller = failed, caller
+        self.gate = Gate(flipped)
+        self.backlog = Backlog(self.gate, app.Loop.call_soon, self.changed)
+        self.futures: set[asyncio.Task[Any]] = set()
+        self.throttler: Hashable = object()
+        self.chain: Chain
+        self._pacer = Pacer(pace.slice_s)
+        self._every, self._limit = pace.every, pace.limit
+        self._eager = Eager(app.Loop, spawn)
+        self._segments: list[AsyncSegment] = []
+        self._changed = asyncio.Event()
+
+    def compile(self, processors: Sequence[Sequence[ProcessorBase]]) -> None:
+        """Compile `processors` into a new chain; nothing may be under way in the old one."""
+        old: Chain | None = getattr(self, "chain", None)
+        self._segments = []
+        self.chain = Chain(
+            self.name, processors, self, self.gate, every=self._every, pacer=self._pacer
+        )
+        self.process = self.chain.process
+        if old is not None:
+            old.discard()
+
+    async def process_many(
+        self, events: Sequence[Event], contexts: Sequence[Context] | None = None
+    ) -> None:
+        """Pass events through in order, see `Pipeline.process_many`."""
+        total, done = len(events), 0
+        if contexts is not None and len(contexts) != total:
+            raise ValueError(f"expected {total} contexts, one for each event, got {len(contexts)}")
+        events = events if isinstance(events, list) else list(events)
+        contexts = contexts if contexts is None or isinstance(contexts, list) else list(contexts)
+        pacer, gate = self._pacer, self.gate
+        while done < total:
+            # The break comes before the events, so that a cancel there leaves no doubt.
+            if pacer.is_due():
+                await self.breathe()
+            if not gate.is_open():
+                await gate.wait()
+            stop = min(done + pacer.size, total)
+            is_whole = stop - done == total
+            start = time.perf_counter()
+            taken = self.chain.run(
+                events if is_whole else events[done:stop],
+                contexts if contexts is None or is_whole else contexts[done:stop],
+            )
+            pacer.took(taken, time.perf_counter() - start)
+            done += taken
+
+    async def breathe(self) -> None:
+        """Let other tasks run."""
+        await self.clock.sleep(0)
+        self._pacer.rested()
+
+    async def wait_and_process(self, event: Event, context: Context | None) -> None:
+        """Wait for the gate, then pass one event through."""
+        await self.gate.wait()
+        await self.process(event, context)
+
+    def hold(self, piece: Piece, events: list[Event], contexts: list[Context] | None) -> None:
+        """Keep events that could not go on because the gate before them closed."""
+        self.backlog.hold(piece, events, contexts)
+
+    def submitter(
+        self, who: ProcessorBase, number: int, depth: int
+    ) -> Callable[[Context, Event], None]:
+        """Return what takes the events of an asynchronous part at the end of `depth`."""
+        if isinstance(who, AsyncProcessor):
+            segment = AsyncSegment(who, number, depth, self)
+            self._segments.append(segment)
+            return segment.submit
+        generate: Callable[..., Coroutine[Any, Any, Any]] = getattr(who, "generate")  # noqa: B009
+        if never_waits(generate):
+            return run_at_once(generate, depth + 1)
+
+        def start(context: Context, event: Event) -> None:
+            def failed(error: Exception) -> None:
+                self.chain.counts.fails[number] += 1
+                self.failed(who, context, event, error)
+
+            self.run_eagerly(generate(context, event, depth + 1), failed, depth)
+
+        return start
+
+    def run_eagerly(
+        self, coro: Coroutine[Any, Any, Any], failed: Callable[[Exception], None], depth: int
+    ) -> None:
+        """Run `coro` up to its first wait, and the rest in a task that counts as in flight."""
+        task = self._eager.start(coro, failed)
+        if task is not None:
+            self.keep(task, depth)
+
+    def keep(self, task: asyncio.Task[Any], depth: int = 0) -> None:
+        """Count `task` as in flight until it is done; too many hold back what enters `depth`."""
+        self.futures.add(task)
+        task.add_done_callback(self._done)
+        if len(self.futures) >= self._limit:
+            self.gate.close(self.throttler, upto=depth)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self.futures.discard(task)
+        if len(self.futures) < self._limit:
+            self.gate.open(self.throttler)
+        self.changed()
+
+    def changed(self) -> None:
+        """Take note that something which was under way is not any more."""
+        self._changed.set()
+
+    def under_way(self) -> int:
+        """Return how many events or tasks are on their way through the pipeline.
+
+        A task that waits to enter has not begun its way.
+        """
+        futures = len(self.futures - self.gate.waiting)
+        return futures + len(self.backlog) + sum(map(len, self._segments))
+
+    async def drained(self, reason: Hashable | None = None) -> None:
+        """Keep new events out, for that `reason`, until nothing is under way."""
+        reason = object() if reason is None else reason
+        self.gate.close(reason, upto=0)
+        try:
+            while self.under_way():
+                self._changed.clear()
+                self._let_backlog_pass(reason)
+                if self.under_way():
+                    await self._changed.wait()
+        finally:
+            self.gate.open(reason)
+
+    def _let_backlog_pass(self, reason: Hashable) -> None:
+        """Run what waits at the entrance too: it had entered before this began."""
+        if len(self.backlog):
+            self.gate.open(reason)
+            self.backlog.release()
+            self.gate.close(reason, upto=0)
+
+    def close(self) -> None:
+        """Give up what is kept ready for events."""
+        self._eager.close()
+
+
+def caller_of(part: object) -> Caller:
+    """Return what to call of a part: `process`, and `process_batch` if that belongs to it.
+
+    A subclass that overrides `process` alone must not be run by the `process_batch` of its base.
+    """
+    cls = type(part)
+    many = getattr(part, "process_batch", None)
+    if many is not None and _definer(cls, "process") < _definer(cls, "process_batch"):
+        many = None
+    return getattr(part, "process"), many  # noqa: B009 - typed by the kinds of processors
+
+
+def _definer(cls: type, name: str) -> int:
+    """Return how far up in the MRO `name` is defined."""
+    return next((i for i, c in enumerate(inspect.getmro(cls)) if name in vars(c)), -1)

@@ -1,0 +1,363 @@
+"""The pipeline: how events get in, what becomes of their errors, how it starts and ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Hashable, Mapping, Sequence
+from typing import Any
+
+from bspump.abc.host import Context, Event
+from bspump.abc.processor import ProcessorBase
+from bspump.abc.sink import BatchSink
+from bspump.abc.source import PullSource, Source
+
+from .assembly import Assembly, PipelineOptions
+from .drive_sink import SinkDriver
+from .failures import Failures
+from .flow import Caller, Flow, Pace, caller_of
+from .lifecycle import Lifecycle, State
+from .log import record_get
+from .run import Run
+
+__all__ = ["Pipeline", "PipelineOptions"]
+
+_NOT_STARTED = "the pipeline is not started"
+_CHANGING = "the pipeline is being changed"
+
+
+class Pipeline(Assembly):
+    """Sources, then processors in order, then a sink. Subclass it and call `build()` once.
+
+    An event goes through the whole chain in one go, in the task of its source; there is no queue
+    and no task in between. While the pipeline is not ready (an error, a throttle, a full sink)
+    events wait where they are, in their order.
+
+    Args:
+        app: the application.
+        id: default is the name of the class.
+        config: options that override all others.
+    """
+
+    def __init__(
+        self, app: Any, id: str | None = None, config: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(app, id, config)
+        self.LastReadyStateSwitch = app.time()
+        self._lifecycle = Lifecycle(app.time)
+        self._failures = Failures(self, self._accounts)
+        self._throttles: set[Hashable] = set()
+        self._ancestral_pipelines: set[Pipeline] = set()
+        self._drivers: dict[ProcessorBase, SinkDriver] = {}
+        self._run: Run | None = None
+        self._runner: asyncio.Task[Any] | None = None
+        self._early: list[Coroutine[Any, Any, Any]] = []
+        self._finishing: asyncio.Task[Any] | None = None
+        self._is_finished = False
+        self.Flow = Flow(
+            self.Id,
+            app,
+            spawn=self._spawn,
+            failed=self._failures.failed,
+            caller=self._caller,
+            flipped=self._flipped,
+            pace=Pace(self.Options.profile_every, self.Options.slice, self.AsyncConcurencyLimit),
+        )
+        self.Flow.gate.close(_NOT_STARTED, announce=True)
+
+    @property
+    def AsyncFutures(self) -> set[asyncio.Task[Any]]:
+        """Tasks in flight."""
+        return self.Flow.futures
+
+    @property
+    def AsyncFuturesThrottler(self) -> Hashable:
+        """The reason for which too many of them hold the pipeline back."""
+        return self.Flow.throttler
+
+    @property
+    def State(self) -> State:
+        """Where the pipeline is in its life."""
+        return self._lifecycle.state
+
+    async def process(self, event: Event, context: Context | None = None) -> None:
+        """Pass one event through; when it returns, the sink has it or its error was dealt with.
+
+        Waits while the pipeline is not ready, and now and then lets other tasks run. A cancel
+        arrives before the event has entered, never after.
+        """
+        await self.Flow.gate.wait()
+        await self.Flow.process(event, context)
+
+    async def process_many(
+        self, events: Sequence[Event], contexts: Sequence[Context] | None = None
+    ) -> None:
+        """Pass events through in order; the fast way for sources that hold several anyway.
+
+        Args:
+            events: any number of them; about a hundred or more make it worth while.
+            contexts: one for each event, given away with it; `None`: each gets an empty one.
+        """
+        if not self._lifecycle.is_active():
+            await self.Flow.gate.wait()
+        await self.Flow.process_many(events, contexts)
+
+    def inject(self, context: Context | None, event: Event, depth: int) -> None:
+        """Pass one event, synchronously, through the processors from `depth` on.
+
+        While the pipeline is not ready it is kept, in its order.
+        """
+        self.Flow.chain.inject(context, event, depth)
+
+    async def ready(self) -> bool:
+        """Wait until events may be processed; returns True."""
+        await self.Flow.gate.wait()
+        return True
+
+    def is_ready(self) -> bool:
+        """Tell whether events may be processed now."""
+        return self.Flow.gate.is_open()
+
+    def throttle(self, who: Hashable, enable: bool = True) -> None:
+        """Hold the pipeline back for the reason `who`, or lift that reason."""
+        if enable:
+            self._throttles.add(who)
+            self.Flow.gate.close(("throttle", who), announce=True)
+        else:
+            self._throttles.discard(who)
+            self.Flow.gate.open(("throttle", who))
+        for pipeline in self._ancestral_pipelines:
+            pipeline.throttle(who, enable)
+
+    def get_throttles(self) -> set[Hashable]:
+        """Return for which reasons the pipeline is held back."""
+        return self._throttles
+
+    def link(self, ancestral_pipeline: Pipeline, /) -> None:
+        """Let this pipeline's throttles hold back `ancestral_pipeline` too."""
+        self._ancestral_pipelines.add(ancestral_pipeline)
+        for who in self._throttles:
+            ancestral_pipeline.throttle(who)
+
+    def unlink(self, ancestral_pipeline: Pipeline, /) -> None:
+        """Undo `link`; the throttles it had passed on are lifted."""
+        self._ancestral_pipelines.discard(ancestral_pipeline)
+        for who in self._throttles:
+            ancestral_pipeline.throttle(who, False)
+
+    def ensure_future(self, coro: Coroutine[Any, Any, Any], /) -> asyncio.Task[Any] | None:
+        """Run `coro` in a task of the pipeline; its failure becomes the pipeline's error.
+
+        A stop waits for it. More than `async_concurency_limit` of them hold the pipeline back.
+        Before the pipeline is started the coroutine is kept, and `None` is returned.
+        """
+        if self._run is None:
+            self._early.append(coro)
+            return None
+        task = self._run.spawn(coro, name=getattr(coro, "__name__", "future"))
+        self.Flow.keep(task)
+        return task
+
+    def _spawn(self, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        if self._run is None:
+            coro.close()
+            raise RuntimeError(f"pipeline {self.Id!r} does not run")
+        return self._run.spawn(coro, name="engine")
+
+    def _flipped(self, is_ready: bool) -> None:
+        self.LastReadyStateSwitch = self.App.time()
+        self._accounts.duty_cycle.set("ready", is_ready)
+        if self._lifecycle.is_active():
+            self._move()
+        self.PubSub.publish(
+            "bspump.pipeline.ready!" if is_ready else "bspump.pipeline.not_ready!", pipeline=self
+        )
+
+    # Errors
+
+    def handle_error(self, exception: BaseException, context: Context | None, event: Event) -> bool:
+        """Override: decide what an error means. True: go on without this event; False: it stops.
+
+        Args:
+            exception: what was raised.
+            context: of the event, `None` where no event is to blame.
+            event: at which it was raised, as it came to the processor that raised it.
+        """
+        return False
+
+    def set_error(self, context: Context | None, event: Event, exc: BaseException | None) -> None:
+        """Report an error of the pipeline, or with `exc=None` clear it.
+
+        An error that `handle_error` does not handle stops the pipeline: events wait until it is
+        cleared. Then sources that have ended are started again.
+        """
+        if exc is not None:
+            self._failures.report(exc, context, event)
+        elif self._failures.clear():
+            self._move()
+            for source in self.Sources:
+                source.restart(self.Loop)
+
+    async def error_cleared(self) -> None:
+        """Wait until there is no error."""
+        await self._failures.cleared()
+
+    def has_error(self) -> bool:
+        """Tell whether an error stops the pipeline."""
+        return self._failures.error is not None
+
+    def under_way(self) -> int:
+        """Return how many events or tasks are on their way through it, sinks not included."""
+        return self.Flow.under_way()
+
+    def reject(
+        self, events: Sequence[tuple[Context, Event]], error: Exception, who: Any, /
+    ) -> None:
+        """Hand over events that will never be accepted by `who`; each is counted and reported."""
+        self._failures.reject(events, error, who)
+
+    # Life
+
+    def start(self) -> None:
+        """Start, unless it has been started; sources begin once all parts are open."""
+        if self._lifecycle.is_started() or self._lifecycle.state is State.DRAINING:
+            return
+        self._lifecycle.move(State.CONNECTING)
+        self._is_finished, self._finishing = False, None
+        self.PubSub.publish("bspump.pipeline.start!", pipeline=self)
+        self._compile()
+        self._run = Run(self, self._drivers)
+        self._runner = self.App.spawn(self._run.main(), name=f"pipeline {self.Id}")
+
+    def opened(self) -> None:
+        """Take note that all parts are open; the run calls it."""
+        self._move()
+        self.Flow.gate.open(_NOT_STARTED)
+        early, self._early = self._early, []
+        for coro in early:
+            self.ensure_future(coro)
+
+    def draining(self) -> None:
+        """Take note that the end has begun; the run calls it."""
+        self._lifecycle.move(State.DRAINING)
+
+    async def stop(self) -> None:
+        """Stop the sources, let what is in flight get out, close; within `stop_timeout`."""
+        if self._run is None or self._runner is None:
+            return
+        self.PubSub.publish("bspump.pipeline.stop!", pipeline=self)
+        self._run.stop()
+        # Shielded: whoever waits may be cancelled, the end goes on.
+        await asyncio.shield(self._runner)
+        if self._lifecycle.state is State.DRAINING:
+            self._lifecycle.move(State.STOPPED)
+        self._run = self._runner = None
+        self.Flow.gate.close(_NOT_STARTED, announce=True)
+
+    async def dispose(self) -> None:
+        """Stop, and remove everything it left; it cannot be used again."""
+        await self.stop()
+        for pipeline in list(self._ancestral_pipelines):
+            self.unlink(pipeline)
+        self._accounts.close()
+
+    def start_source(self, source: Source, /) -> None:
+        """Run the source's `main()` in a task of the pipeline, unless one is running."""
+        if self._run is None or source.is_finished():
+            return
+        if source.Task is None or source.Task.done():
+            source.Task = self._run.spawn(self._main_of(source), name=source.Id)
+
+    async def _main_of(self, source: Source) -> None:
+        await source.main()
+        self.check_finished()
+
+    async def stop_source(self, source: Source, /) -> None:
+        """Cancel the source's task and wait for its end."""
+        if self._run is not None:
+            await self._run.stop_source(source)
+
+    async def pull(self, source: PullSource[Any, Any], /) -> None:
+        """Drive a pull source: connect, read, back off, hand on, until it ends."""
+        assert self._run is not None
+        await self._run.pull(source)
+
+    async def settle(self) -> None:
+        """Wait until nothing is in flight and every sink has made durable what it has taken."""
+        await self.Flow.drained()
+        if self._run is not None:
+            await self._run.flush()
+
+    def is_finished(self) -> bool:
+        """Tell whether all input was bounded and has been delivered."""
+        return self._is_finished
+
+    def check_finished(self) -> None:
+        """Look again whether all sources have finished; one that has may call it."""
+        if self._finishing is not None or not self._lifecycle.is_active():
+            return
+        if self.Sources and all(source.is_finished() for source in self.Sources):
+            self._finishing = self._spawn(self._end_of_input())
+
+    async def _end_of_input(self) -> None:
+        await self.settle()
+        self._is_finished = True
+        self.PubSub.publish("bspump.pipeline.finished!", pipeline=self)
+        self.App.PumpService.check_finished()
+
+    def _move(self) -> None:
+        """Let the state say what holds: failed, paused or running."""
+        if self.has_error():
+            self._lifecycle.move(State.FAILED)
+        else:
+            self._lifecycle.move(State.PAUSED if self._throttles else State.RUNNING)
+
+    def _changed(self, part: ProcessorBase | None = None) -> None:
+        super()._changed(part)
+        if isinstance(part, BatchSink):
+            self._drivers[part] = SinkDriver(part, self._failures, self.L)
+        if self._lifecycle.is_started() and not self.Flow.gate.has(_CHANGING):
+            # What is under way ends in the chain that it has entered.
+            self.Flow.gate.close(_CHANGING, upto=0)
+            self._spawn(self._change())
+
+    async def _change(self) -> None:
+        """Compile anew as soon as nothing is under way."""
+        try:
+            while self.Flow.under_way():
+                await self.Flow.drained(_CHANGING)
+            self._compile()
+        finally:
+            self.Flow.gate.open(_CHANGING)
+
+    def _compile(self) -> None:
+        self.Flow.compile(self._structure.depths())
+        parts = list(self._structure)
+        driver = self._drivers.get(parts[-1]) if parts else None
+        self._accounts.follow(self.Flow.chain, (lambda: driver.written) if driver else None)
+        if type(self).process is Pipeline.process:
+            # The compiled function itself: a method around it would cost as much as it does.
+            self.process = self.Flow.process  # type: ignore[assignment, method-assign]
+        if type(self).inject is Pipeline.inject:
+            self.inject = self.Flow.chain.inject  # type: ignore[assignment, method-assign]
+
+    def _caller(self, part: ProcessorBase) -> Caller:
+        return caller_of(self._drivers.get(part, part))
+
+    def rest_get(self) -> dict[str, Any]:
+        """Return what the REST interface shows."""
+        self._accounts.collect()
+        answer: dict[str, Any] = {
+            "Id": self.Id,
+            "State": self.State.value,
+            "Ready": self.is_ready(),
+            "Throttles": [str(who) for who in self._throttles],
+            "Sources": [source.rest_get() for source in self.Sources],
+            "Processors": [[part.rest_get() for part in depth] for depth in self.Processors],
+            "Metrics": self._accounts.rest_get(),
+            "Log": [record_get(record) for record in self.L.Deque],
+        }
+        if self._failures.error is not None:
+            _, _, error, at = self._failures.error
+            answer["Error"] = str(error) or type(error).__name__
+            answer["ErrorTimestamp"] = at
+        return answer
