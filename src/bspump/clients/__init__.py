@@ -1,0 +1,1 @@
+"""Thin asynchronous clients and servers that several parts need."""

@@ -1,0 +1,1 @@
+"""Sockets without blocking: addresses, streams, TLS, and servers of streams and datagrams."""
