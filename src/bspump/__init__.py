@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from .core.application import BSPumpApplication
     from .core.pipeline import Pipeline
     from .core.service import BSPumpService
+    from .fileloader import load_json_file
+    from .lookup.dictionary import DictionaryLookup
 
 _WHERE = {
     "abc.capabilities": ["Can"],
@@ -53,6 +55,8 @@ _WHERE = {
     "core.application": ["BSPumpApplication"],
     "core.pipeline": ["Pipeline"],
     "core.service": ["BSPumpService"],
+    "fileloader": ["load_json_file"],
+    "lookup.dictionary": ["DictionaryLookup"],
 }
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 
@@ -67,6 +71,7 @@ __all__ = [
     "Chunk",
     "ConfigError",
     "Connection",
+    "DictionaryLookup",
     "Generator",
     "Lookup",
     "MappingLookup",
@@ -74,8 +79,8 @@ __all__ = [
     "Options",
     "PartialWriteError",
     "Pipeline",
-    "Processor",
     "ProcessingError",
+    "Processor",
     "PullSource",
     "PumpError",
     "RejectedError",
@@ -83,6 +88,7 @@ __all__ = [
     "Source",
     "TransientError",
     "TriggerSource",
+    "load_json_file",
 ]
 
 

@@ -1,0 +1,37 @@
+"""The contract kit: what each kind of component promises, as pytest classes to subclass.
+
+A connector's test is a subclass and a fixture. What the component claims in its `Capabilities`
+decides which promises are tested; the others are skipped with the reason::
+
+    class TestMemorySink(SinkContract):
+        @pytest.fixture
+        def target(self):
+            stored = []
+            return SinkTarget(
+                make=lambda app, pipeline: MemorySink(app, pipeline, stored),
+                stored=lambda: stored,
+            )
+"""
+
+from . import _rewrite  # noqa: F401 - before the modules it is about
+from .base import Contract, does_not_apply
+from .codec import CodecContract, CodecTarget
+from .lookup import LookupContract, LookupTarget
+from .processor import ProcessorContract, ProcessorTarget
+from .sink import SinkContract, SinkTarget
+from .source import SourceContract, SourceTarget
+
+__all__ = [
+    "CodecContract",
+    "CodecTarget",
+    "Contract",
+    "LookupContract",
+    "LookupTarget",
+    "ProcessorContract",
+    "ProcessorTarget",
+    "SinkContract",
+    "SinkTarget",
+    "SourceContract",
+    "SourceTarget",
+    "does_not_apply",
+]
