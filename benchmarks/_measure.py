@@ -6,7 +6,7 @@ import gc
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +22,14 @@ def cpu_ns(events: int, work: Callable[[], object]) -> float:
     return (time.process_time_ns() - start) / events
 
 
+async def cpu_ns_awaited(events: int, work: Callable[[], Awaitable[object]]) -> float:
+    """Return CPU nanoseconds per event that awaiting `work()` takes."""
+    gc.collect()
+    start = time.process_time_ns()
+    await work()
+    return (time.process_time_ns() - start) / events
+
+
 def in_turns(runs: Mapping[str, Run], *, repetitions: int = 7) -> dict[str, float]:
     """Return the median of each run; they take turns, so that all see the same machine."""
     found: dict[str, list[float]] = {name: [] for name in runs}
@@ -29,6 +37,12 @@ def in_turns(runs: Mapping[str, Run], *, repetitions: int = 7) -> dict[str, floa
         for name, run in runs.items():
             found[name].append(run())
     return {name: statistics.median(values) for name, values in found.items()}
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """Return the value that `share` of `values` do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 def heading(title: str) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
-from _measure import cpu_ns, heading, in_turns, row
+from _measure import cpu_ns, cpu_ns_awaited, heading, in_turns, row
 
 import bspump
 from bspump.common import InternalSource, NullSink, RouterSink
@@ -88,6 +88,7 @@ def run_in_pipeline(
     parts: list[Callable[[Any, Any], Any]],
     work: Callable[[bspump.Pipeline], Coroutine[Any, Any, None]],
     events: int = EVENTS,
+    delivered: int = EVENTS,
 ) -> float:
     """Return what `work` costs per event, measured inside the running application."""
     app, pipeline, feed = application(*parts)
@@ -95,16 +96,14 @@ def run_in_pipeline(
 
     async def measured() -> None:
         nonlocal spent
-        import gc
-        import time
-
-        gc.collect()
-        start = time.process_time_ns()
-        await work(pipeline)
-        spent = (time.process_time_ns() - start) / events
+        spent = await cpu_ns_awaited(events, lambda: work(pipeline))
+        app.MetricsService.collect()
+        counted = pipeline.MetricsCounter.values
+        assert (counted["event.in"], counted["event.out"]) == (events, delivered), counted
 
     feed.work = measured
     assert app.run() == 0
+    assert spent
     return spent
 
 
@@ -212,18 +211,19 @@ def engine_hop() -> float:
 
     async def measured() -> None:
         nonlocal spent
-        import time
+        spent = await cpu_ns_awaited(EVENTS, work)
+        assert sink.seen == EVENTS
 
-        start = time.process_time_ns()
+    async def work() -> None:
         for events in lists:
             await pipeline.process_many(events)
         while sink.seen < EVENTS:
             await app.Clock.sleep(0)
-        spent = (time.process_time_ns() - start) / EVENTS
 
     lists = [list(range(LIST)) for _ in range(EVENTS // LIST)]
     feed.work = measured
     assert app.run() == 0
+    assert spent
     return spent
 
 

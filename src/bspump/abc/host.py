@@ -141,9 +141,6 @@ class Pipeline(Protocol):
     def has_error(self) -> bool:
         """Tell whether an error stops the pipeline."""
 
-    def has_error(self) -> bool:
-        """Tell whether an error stops the pipeline."""
-
     def under_way(self) -> int:
         """Return how many events or tasks are on their way through it, sinks not included."""
 

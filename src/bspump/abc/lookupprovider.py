@@ -27,7 +27,7 @@ def without_credentials(url: str) -> str:
     return urlunsplit(parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}"))
 
 
-class _Overlaid:
+class _Overlaid(ConfigSource):
     """The configuration, in which a second section lies over each."""
 
     def __init__(self, source: ConfigSource, over: str) -> None:

@@ -13,7 +13,7 @@ from .processor import ProcessorBase
 if TYPE_CHECKING:
     from .host import Context, Event
 
-O = TypeVar("O", bound="BatchSinkOptions")
+OptionsT = TypeVar("OptionsT", bound="BatchSinkOptions")
 
 
 class Sink(ProcessorBase):
@@ -61,7 +61,7 @@ class BatchSinkOptions(Options, frozen=True, kw_only=True):
     write_timeout: Duration = 60.0
 
 
-class BatchSink(ProcessorBase, Generic[O]):
+class BatchSink(ProcessorBase, Generic[OptionsT]):
     """A destination that is written in batches. The engine batches, retries and reconnects.
 
     A full batcher holds the pipeline back, so memory is bounded by two batches. Nothing that
@@ -71,7 +71,7 @@ class BatchSink(ProcessorBase, Generic[O]):
 
     OptionsClass: ClassVar[type[Options]] = BatchSinkOptions
     Capabilities: ClassVar[Can] = Can.NOTHING
-    Options: O
+    Options: OptionsT
 
     async def connect(self) -> None:
         """Connect.

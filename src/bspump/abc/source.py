@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .host import Application, Context, Event, Pipeline
     from .trigger import Trigger
 
-O = TypeVar("O", bound="PullOptions")
+OptionsT = TypeVar("OptionsT", bound="PullOptions")
 P = TypeVar("P")
 
 
@@ -165,7 +165,7 @@ class PullOptions(Options, frozen=True, kw_only=True):
     retry: RetryOptions = RetryOptions()
 
 
-class PullSource(Source, Generic[O, P]):
+class PullSource(Source, Generic[OptionsT, P]):
     """A source that answers reads; the engine loops, backs off, reconnects and remembers.
 
     `read` is a function of the position: nothing is to be reset after a crash and nothing is
@@ -174,7 +174,7 @@ class PullSource(Source, Generic[O, P]):
 
     OptionsClass: ClassVar[type[Options]] = PullOptions
     Capabilities: ClassVar[Can] = Can.NOTHING
-    Options: O
+    Options: OptionsT
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ import linecache
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, count
+from itertools import chain, count, islice
 from typing import Any, Protocol
 
 from bspump.abc.errors import ProcessingError
@@ -24,6 +24,7 @@ from .pacer import Pacer
 from .pieces import Fused, Listed, Piece
 
 _serial = count(1)
+_AT_A_TIME = 1000
 
 
 class Host(Protocol):
@@ -105,6 +106,7 @@ class Chain:
             "fail": self._fail,
             "survived": _survived,
             "fan": self.fan,
+            "flush": self.flush,
             "chain": chain,
             "hold": self._hold_one,
             "wait": host.wait_and_process,
@@ -216,11 +218,18 @@ class Chain:
                 del events[-left:]
 
     def fan(self, depth: int, events: Iterable[Event], context: Context) -> None:
-        """Run what was made of one event through from `depth` on."""
-        made = list(events)
-        if made:
+        """Run what was made of one event through from `depth` on, a thousand at a time."""
+        items = iter(events)
+        while made := list(islice(items, _AT_A_TIME)):
             contexts = [context.copy() for _ in made] if context else None
             self.pass_on(self._firsts[depth], made, contexts)
+
+    def flush(self, depth: int, made: list[Event] | None, spans: list[tuple[Context, int]]) -> None:
+        """Run through what has been collected, before something that is not may pass it."""
+        if made:
+            self.spread(depth, made[:], spans)
+            made.clear()
+            spans.clear()
 
     def spread(self, depth: int, made: list[Event], spans: list[tuple[Context, int]]) -> None:
         """Run what a generator has made of a list of events through from `depth` on.

@@ -50,44 +50,47 @@ def resolve(
         raise OptionError(entry.place, section, key, expected=expected, got=circle)
     chain = (*chain, (section, key))
 
-    def replaced(match: re.Match[str]) -> str:
-        return str(typed(match))
+    def found(reference: str) -> Any:
+        where, colon, wanted = reference.rpartition(":")
+        where = where or section
+        configured = option(where, wanted)
+        if configured is not None:
+            return resolve(configured, where, wanted, option, environment, chain)
+        if not colon and reference in environment:
+            return environment[reference]
+        nor = "" if colon else ", nor is there such an environment variable"
+        raise LookupError(f"[{where}] has no option {wanted!r}{nor}")
 
-    def typed(match: re.Match[str]) -> Any:
+    try:
+        return _replaced(entry.value, found, environment)
+    except LookupError as error:
+        expected, got = "references to what exists", str(error.args[0])
+        raise OptionError(entry.place, section, key, expected=expected, got=got) from None
+
+
+def _replaced(value: Any, found: Callable[[str], Any], environment: Mapping[str, str]) -> Any:
+    """Replace the references in `value`; those to options are what `found` returns for them."""
+
+    def referred(match: re.Match[str]) -> Any:
         dollar, reference, name = match.groups()
         if dollar:
             return "$"
         if name:
             return environment.get(name, match[0])
-        kind, colon, rest = reference.partition(":")
-        if colon and kind == "env":
-            return _variable(rest, environment)
-        if colon and kind == "file":
-            return _content(rest)
-        where, _, wanted = reference.rpartition(":")
-        found = option(where or section, wanted)
-        if found is not None:
-            return resolve(found, where or section, wanted, option, environment, chain)
-        if not colon and reference in environment:
-            return environment[reference]
-        nor = "" if colon else ", nor is there such an environment variable"
-        raise LookupError(f"[{where or section}] has no option {wanted!r}{nor}")
+        if reference.startswith("env:"):
+            return _variable(reference.removeprefix("env:"), environment)
+        if reference.startswith("file:"):
+            return _content(reference.removeprefix("file:"))
+        return found(reference)
 
-    def replaced_within(value: Any) -> Any:
-        if isinstance(value, str) and "$" in value:
-            alone = _REFERENCE.fullmatch(value)
-            return typed(alone) if alone else _REFERENCE.sub(replaced, value)
-        if isinstance(value, dict):
-            return {name: replaced_within(inner) for name, inner in value.items()}
-        return [replaced_within(inner) for inner in value] if isinstance(value, list) else value
-
-    try:
-        return replaced_within(entry.value)
-    except LookupError as error:
-        expected = "references to what exists"
-        raise OptionError(
-            entry.place, section, key, expected=expected, got=str(error.args[0])
-        ) from None
+    if isinstance(value, str) and "$" in value:
+        alone = _REFERENCE.fullmatch(value)
+        return referred(alone) if alone else _REFERENCE.sub(lambda m: str(referred(m)), value)
+    if isinstance(value, dict):
+        return {name: _replaced(inner, found, environment) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_replaced(inner, found, environment) for inner in value]
+    return value
 
 
 def _variable(reference: str, environment: Mapping[str, str]) -> str:

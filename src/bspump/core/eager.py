@@ -40,24 +40,34 @@ class Eager:
 
         What it raises before it waits is raised here; later it is given to `failed`.
         """
-        carrier = self._spare
+        # Taken out, for what runs now may start another one.
+        carrier, self._spare = self._spare, None
         if carrier is None or carrier.task.done():
-            carrier = self._spare = _Carrier(self._loop, self._spawn)
+            carrier = _Carrier(self._loop, self._spawn)
         loop, current = self._loop, asyncio.current_task(self._loop)
         if current is not None:
             _leave_task(loop, current)
         _enter_task(loop, carrier.task)
+        waits = False
         try:
             waits_for = coro.send(None)
+            waits = True
         except StopIteration:
             return None
         finally:
             _leave_task(loop, carrier.task)
             if current is not None:
                 _enter_task(loop, current)
-        self._spare = None
+            if not waits:
+                self._keep(carrier)
         carrier.take(coro, waits_for, failed)
         return carrier.task
+
+    def _keep(self, carrier: _Carrier) -> None:
+        if self._spare is None:
+            self._spare = carrier
+        else:
+            carrier.task.cancel()
 
     def close(self) -> None:
         """Give up the task that is kept ready."""

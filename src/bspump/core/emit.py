@@ -182,6 +182,7 @@ def _emit_split(
             text.add(indent + 1, f"ctxs.append((c{d}, len(made)))")
             text.add(indent, "else:")
             indent += 1
+            text.add(indent, f"flush({n}, outs, ctxs)")
         text.add(indent, f"fan({n}, made, c{d})", number)
         return
     text.add(indent, f"n{n} = 0")
@@ -258,12 +259,24 @@ def _emit_timed(
         text.add(3, f"a{d}(c{d}, e{d})", number)
         _emit_clock(text, number)
     elif end == "split":
-        text.add(3, f"made = list(g{d}(c{d}, e{d}, {d + 1}))", number)
-        _emit_clock(text, number)
-        text.add(3, f"fan({d + 1}, made, c{d})")
+        _emit_timed_split(text, depths, d)
     text.add(2, f"except Exception as x{d}:")
     text.add(3, f"fail(c{d}, e{d}, x{d})")
     return f"timed{d}_{k}"
+
+
+def _emit_timed_split(text: Text, depths: Sequence[DepthText], d: int) -> None:
+    """Emit the call of a generator; what it makes later, item by item, is not measured."""
+    n, number = d + 1, depths[d].first + depths[d].count
+    text.add(3, f"made = g{d}(c{d}, e{d}, {n})", number)
+    _emit_clock(text, number)
+    if not depths[n].is_plain:
+        text.add(3, "if type(made) is list and outs is not None:")
+        text.add(4, "outs += made")
+        text.add(4, f"ctxs.append((c{d}, len(made)))")
+        text.add(4, "return")
+        text.add(3, f"flush({n}, outs, ctxs)")
+    text.add(3, f"fan({n}, made, c{d})", number)
 
 
 def _emit_clock(text: Text, number: int) -> None:

@@ -116,7 +116,7 @@ class PipelineLogger(logging.Logger):
         """Log a warning that does not count as one: what it is about has been counted already."""
         counter, self._counter = self._counter, None
         try:
-            self.warning(msg, **fields)
+            self.warning(msg, stacklevel=2, **fields)
         finally:
             self._counter = counter
 

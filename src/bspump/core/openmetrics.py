@@ -58,7 +58,7 @@ def _families(metrics: Iterable[Metric]) -> list[Family]:
     taken: dict[str, str] = {}
     samples: dict[str, dict[tuple[str, _Labels], float]] = {}
     for metric in metrics:
-        labels = tuple((_identifier(key), _text(value)) for key, value in metric.tags.items())
+        labels = tuple((_label(key), _text(value)) for key, value in metric.tags.items())
         kind = _type(metric)
         for value_name in metric.values:
             name = _family_name(metric.name, value_name)
@@ -131,6 +131,11 @@ def _family_name(metric: str, value: str) -> str:
 def _identifier(name: str) -> str:
     name = _NOT_ALLOWED.sub("_", name)
     return f"_{name}" if name[:1].isdigit() else name
+
+
+def _label(name: str) -> str:
+    """Return `name` as that of a label; those that begin with two underscores are reserved."""
+    return re.sub(r"^(__+|$)", "_", _identifier(name))
 
 
 def _text(value: object) -> str:

@@ -333,7 +333,9 @@ class Pipeline(Assembly):
         self.Flow.compile(self._structure.depths())
         parts = list(self._structure)
         driver = self._drivers.get(parts[-1]) if parts else None
-        self._accounts.follow(self.Flow.chain, (lambda: driver.written) if driver else None)
+        self._accounts.follow(
+            self.Flow.chain, (lambda: driver.written) if driver is not None else None
+        )
         if type(self).process is Pipeline.process:
             # The compiled function itself: a method around it would cost as much as it does.
             self.process = self.Flow.process  # type: ignore[assignment, method-assign]

@@ -73,6 +73,8 @@ class Run:
         task = self._group.create_task(self._guard(coro), name=f"{self._pipeline.Id}: {name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # A task that is cancelled before it has begun never gets to its coroutine.
+        task.add_done_callback(lambda _: coro.close())
         return task
 
     async def _guard(self, coro: Coroutine[Any, Any, Any]) -> Any:
