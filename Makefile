@@ -52,7 +52,8 @@ test: $(STAMP)  ## run all tests; what is skipped is listed with its reason
 check: $(STAMP)  ## lint, types, architecture, spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy src $(wildcard tests/typing)
+	$(BIN)/mypy src tests/typing docs/examples examples/host
+	cd examples/flights && MYPYPATH=../../src:. ../../$(BIN)/mypy --config-file ../../pyproject.toml .
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/codespell
 	$(BIN)/python -m pytest -q tests/architecture

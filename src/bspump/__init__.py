@@ -25,12 +25,13 @@ if TYPE_CHECKING:
         TransientError,
     )
     from .abc.lookup import AsyncLookup, Lookup, MappingLookup
-    from .abc.options import Options
+    from .abc.options import Duration, Options, Size
     from .abc.processor import AsyncProcessor, Generator, Processor
-    from .abc.sink import Batch, BatchSink, Sink
-    from .abc.source import Chunk, PullSource, Source, TriggerSource
+    from .abc.sink import Batch, BatchSink, BatchSinkOptions, Sink
+    from .abc.source import Chunk, PullOptions, PullSource, Source, TriggerSource
     from .core.application import BSPumpApplication
     from .core.pipeline import Pipeline
+    from .core.pubsub import subscribe
     from .core.service import BSPumpService
     from .fileloader import load_json_file
     from .lookup.dictionary import DictionaryLookup
@@ -48,12 +49,13 @@ _WHERE = {
         "TransientError",
     ],
     "abc.lookup": ["AsyncLookup", "Lookup", "MappingLookup"],
-    "abc.options": ["Options"],
+    "abc.options": ["Duration", "Options", "Size"],
     "abc.processor": ["AsyncProcessor", "Generator", "Processor"],
-    "abc.sink": ["Batch", "BatchSink", "Sink"],
-    "abc.source": ["Chunk", "PullSource", "Source", "TriggerSource"],
+    "abc.sink": ["Batch", "BatchSink", "BatchSinkOptions", "Sink"],
+    "abc.source": ["Chunk", "PullOptions", "PullSource", "Source", "TriggerSource"],
     "core.application": ["BSPumpApplication"],
     "core.pipeline": ["Pipeline"],
+    "core.pubsub": ["subscribe"],
     "core.service": ["BSPumpService"],
     "fileloader": ["load_json_file"],
     "lookup.dictionary": ["DictionaryLookup"],
@@ -67,11 +69,13 @@ __all__ = [
     "BSPumpService",
     "Batch",
     "BatchSink",
+    "BatchSinkOptions",
     "Can",
     "Chunk",
     "ConfigError",
     "Connection",
     "DictionaryLookup",
+    "Duration",
     "Generator",
     "Lookup",
     "MappingLookup",
@@ -81,14 +85,17 @@ __all__ = [
     "Pipeline",
     "ProcessingError",
     "Processor",
+    "PullOptions",
     "PullSource",
     "PumpError",
     "RejectedError",
     "Sink",
+    "Size",
     "Source",
     "TransientError",
     "TriggerSource",
     "load_json_file",
+    "subscribe",
 ]
 
 

