@@ -47,6 +47,9 @@ class LookupOptions(Options, frozen=True, kw_only=True):
     refresh: Annotated[
         Duration, Meta(description="Seconds after which it is loaded again; 0: never.")
     ] = 0.0
+    required: Annotated[
+        bool, Meta(description="The application does not start without its content.")
+    ] = True
 
 
 class Lookup(Configurable):

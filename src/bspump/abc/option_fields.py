@@ -15,6 +15,7 @@ import msgspec
 from msgspec import NODEFAULT, Meta
 
 from .config import parse_boolean, parse_bytes, parse_integer, parse_number, parse_seconds
+from .errors import ConfigError
 from .redaction import is_secret, redact
 
 Duration = Annotated[float, Meta(ge=0, extra={"parse": parse_seconds})]
@@ -95,7 +96,15 @@ def option_fields(cls: type[Options]) -> Mapping[str, OptionField]:
 
 def nested_options(cls: type[Options]) -> Iterator[tuple[msgspec.structs.FieldInfo, Any]]:
     """Return the fields of `cls` with their types, as they were written."""
-    hints = typing.get_type_hints(cls, include_extras=True)
+    try:
+        hints = typing.get_type_hints(cls, include_extras=True)
+    except NameError as error:
+        raise ConfigError(
+            f"{cls.__module__}.{cls.__qualname__}: the types of its options cannot be read: {error}"
+            f" [{ConfigError.Code}]\n"
+            "  what to do: import what they name at the top of the module, and not only"
+            " `if TYPE_CHECKING`"
+        ) from error
     return ((field, hints[field.name]) for field in msgspec.structs.fields(cls))
 
 

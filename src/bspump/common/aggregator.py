@@ -121,10 +121,7 @@ class Aggregator(Generator):
         self._began_at = app.Clock.monotonic()
         self._due_at = 0.0
         self._count = self._depth = 0
-        self._is_stopping = False
         self._watch: asyncio.Task[Any] | None = None
-        for message in ("start", "stop", "finished"):
-            pipeline.PubSub.subscribe(f"bspump.pipeline.{message}!", self._on_life)
 
     def generate(self, context: Context, event: Event, depth: int) -> tuple[()]:
         self.AggregationStrategy.append(context, event)
@@ -143,12 +140,12 @@ class Aggregator(Generator):
         self._count = 0
         self.Pipeline.inject({}, self.AggregationStrategy.flush(), self._depth)
 
+    def release(self) -> None:
+        self.flush()
+
     def _begin(self) -> None:
         """Decide when what begins with this event has to go on."""
-        if self._is_stopping:
-            # The sources may bring some more in this turn of the loop, and nothing after it.
-            self.Pipeline.ensure_future(self._flush_soon())
-        elif self._is_timed:
+        if self._is_timed:
             self._due_at = self._next_due(self.App.Clock.monotonic())
             if self._watch is None or self._watch.done():
                 self._watch = self.App.spawn(self._flush_in_time(), name=f"{self!r}")
@@ -170,11 +167,3 @@ class Aggregator(Generator):
                 await self.Pipeline.ready()
             else:
                 self.flush()
-
-    async def _flush_soon(self) -> None:
-        self.flush()
-
-    def _on_life(self, message: str, **_kwargs: Any) -> None:
-        self._is_stopping = message == "bspump.pipeline.stop!"
-        if message != "bspump.pipeline.start!":
-            self.flush()
