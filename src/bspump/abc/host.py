@@ -124,7 +124,13 @@ class Pipeline(Protocol):
         """Pass events through in order; the fast way for sources that hold several anyway."""
 
     def inject(self, context: Context | None, event: Event, depth: int) -> None:
-        """Pass one event, synchronously, through the processors from `depth` on."""
+        """Pass one event, synchronously, through the processors from `depth` on.
+
+        While the pipeline is not ready it is kept, in its order.
+
+        Raises:
+            RuntimeError: the pipeline has not been started, or has been stopped.
+        """
 
     async def ready(self) -> bool:
         """Wait until events may be processed; returns True."""
@@ -150,7 +156,10 @@ class Pipeline(Protocol):
         """Hand over events that will never be accepted by `who`; each is counted and reported."""
 
     def ensure_future(self, coro: Coroutine[Any, Any, Any], /) -> asyncio.Task[Any]:
-        """Run `coro` in a task of the pipeline; its failure becomes the pipeline's error."""
+        """Run `coro` in a task of the pipeline; its failure becomes the pipeline's error.
+
+        While the pipeline does not run, the task waits for it to be started.
+        """
 
     async def settle(self) -> None:
         """Wait until nothing is in flight and every sink has made durable what it has taken."""

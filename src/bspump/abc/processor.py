@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 class ProcessorBase(Component):
     """What processors, generators and sinks have in common."""
 
+    def release(self) -> None:
+        """Hand on, by `self.Pipeline.inject`, what is still held: nothing more is to come.
+
+        Called part by part in their order, each after everything before it has passed, when
+        bounded input has ended and when the pipeline stops. Sinks are flushed afterwards. It may
+        be called again, and events may come again if the pipeline is started again. What it
+        raises is an error of the pipeline.
+        """
+
 
 class Processor(ProcessorBase):
     """Changes, enriches, counts or drops events, one at a time, without waiting.

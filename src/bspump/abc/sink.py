@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 OptionsT = TypeVar("OptionsT", bound="BatchSinkOptions")
 
+_SIZED = (bytes, bytearray, str)
+
 
 class Sink(ProcessorBase):
     """The destination of a pipeline, its last part.
@@ -98,7 +100,7 @@ class BatchSink(ProcessorBase, Generic[OptionsT]):
 
     def size_bytes(self, event: Event, /) -> int:
         """Return what `event` counts towards `batch.max_bytes`."""
-        return len(event) if isinstance(event, bytes | bytearray | str) else 0
+        return len(event) if isinstance(event, _SIZED) else 0
 
     async def close(self) -> None:
         """Disconnect; called once, also after a cancel, and before each reconnect."""

@@ -7,7 +7,8 @@ import gc
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, TypeVar
 
 from bspump.abc.clock import Clock
@@ -17,9 +18,12 @@ from .arguments import Arguments, argument_parser, parse_arguments
 from .clock import SystemClock
 from .config import Configuration
 from .log import configure_logging, get_logger
+from .logging_options import LoggingConfig
 from .metrics import MetricsService
+from .proactor import ProactorService
 from .pubsub import PubSub
 from .service import BSPumpService, Module, Service
+from .tasks import end_tasks, unless_cancelled
 from .ticks import Ticks
 
 log = get_logger(__name__)
@@ -71,10 +75,12 @@ class BSPumpApplication:
         self.Services: dict[str, Service] = {}
         self.Modules: list[Module] = []
         self.ExitCode = 0
-        self._stop_count = 0
+        self._stop_count = self._interrupts = 0
+        self._begun: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = []
         self._stop_event = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
         self.MetricsService = MetricsService(self)
+        self.ProactorService = ProactorService(self)
         self.PumpService = BSPumpService(self)
 
     def create_argument_parser(self) -> Any:
@@ -145,10 +151,24 @@ class BSPumpApplication:
     def run(self) -> int:
         """Run until stopped; return the exit code. The loop is closed afterwards.
 
-        A wrong configuration is printed, all of it, and returns 78.
+        A wrong configuration is printed, all of it, and returns 78. An application runs once.
+
+        Raises:
+            RuntimeError: it was made inside a running loop, or has run already.
         """
+        if not self._owns_loop:
+            raise RuntimeError("the loop runs already: use `await app.run_async()`")
+        if self.Loop.is_closed():
+            raise RuntimeError("an application runs once: make another one")
+        main = self.Loop.create_task(self.run_async(), name="application")
         try:
-            return self.Loop.run_until_complete(self.run_async())
+            return self.Loop.run_until_complete(main)
+        except (KeyboardInterrupt, SystemExit):
+            # Raised somewhere in a task: it ends the program, but not without an end of its parts.
+            self.stop()
+            with suppress(KeyboardInterrupt, SystemExit):
+                self.Loop.run_until_complete(main)
+            raise
         except ConfigError as error:
             print(error, file=sys.stderr)  # noqa: T201 - whoever started it shall see it
             return EX_CONFIG
@@ -168,25 +188,41 @@ class BSPumpApplication:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[BSPumpApplication]:
         """Run for as long as the block lasts: started when it begins, drained when it ends."""
-        added = self._add_signals()
+        before = self._add_signals()
         try:
             self.Config.raise_if_wrong()
-            await self._initialize()
             try:
+                await self._unless_stopped(self._initialize())
                 yield self
             finally:
                 await self._finalize()
         finally:
-            for number in added:
+            for number, handler in before.items():
                 self.Loop.remove_signal_handler(number)
+                signal.signal(number, handler)
             self._restore_logging()
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
+        """Wait for `work`; who asks to stop meanwhile need not wait for it."""
+        working = self.Loop.create_task(unless_cancelled(work), name="initialize")
+        stopped = self.Loop.create_task(self._stop_event.wait(), name="stop")
+        try:
+            await asyncio.wait([working, stopped], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+            working.cancel()
+            await asyncio.wait([working], timeout=_LAST_WORDS_S)
+        if working.done() and not working.cancelled():
+            working.result()
 
     async def _initialize(self) -> None:
         ticks = Ticks(self)
+        self._begun.append((type(self).__name__, self.finalize))
         await self.initialize()
         self.PubSub.publish("Application.init!")
         parts: list[Module | Service] = [*self.Modules, *self.Services.values()]
         for part in parts:
+            self._begun.append((type(part).__name__, partial(part.finalize, self)))
             await part.initialize(self)
         # What was made so far lives as long as the application: it need not be looked at again.
         gc.collect()
@@ -197,80 +233,79 @@ class BSPumpApplication:
         self.PumpService.check_finished()
 
     async def _finalize(self) -> None:
+        """Finalize what has been initialized, the last one first."""
         self._stop_event.set()
         self.PubSub.publish("Application.exit!")
         try:
-            parts: list[Module | Service] = [*self.Modules, *self.Services.values()]
-            for part in reversed(parts):
+            while self._begun:
+                name, finalize = self._begun.pop()
                 try:
-                    await part.finalize(self)
+                    await finalize()
                 except Exception:  # One that fails must not keep the others from cleaning up.
-                    log.exception("finalizing failed", part=type(part).__name__)
-            await self.finalize()
+                    log.exception("finalizing failed", part=name)
         finally:
             await self._end_tasks()
             gc.unfreeze()
 
     async def _end_tasks(self) -> None:
         """Cancel what still runs, and wait for it, but not for ever."""
-        current = asyncio.current_task()
-        waiting = {task for task in self._tasks if task is not current}
-        for task in waiting:
-            task.cancel()
-        if waiting:
-            _, pending = await asyncio.wait(waiting, timeout=_LAST_WORDS_S)
-            for task in pending:
-                log.error("task does not end", task=task.get_name())
+        for task in await end_tasks(self._tasks, _LAST_WORDS_S):
+            log.error("task does not end", task=task.get_name())
 
-    def _add_signals(self) -> list[int]:
-        """Listen to signals where that is possible: in the main thread, on POSIX."""
+    def _add_signals(self) -> dict[int, Any]:
+        """Listen to signals where that is possible, in the main thread; return who did before."""
         handlers: dict[str, Callable[[], None]] = {
             "SIGINT": self._interrupted,
             "SIGTERM": self._interrupted,
             "SIGHUP": lambda: self.PubSub.publish("Application.hup!"),
             "SIGUSR1": self._clear_errors,
         }
-        added = []
+        before: dict[int, Any] = {}
         for name, handler in handlers.items():
             number = getattr(signal, name, None)
             if number is None:
                 continue
+            known = signal.getsignal(number)
             try:
                 self.Loop.add_signal_handler(number, handler)
             except (NotImplementedError, RuntimeError, ValueError):
                 continue
-            added.append(number)
-        return added
+            before[number] = signal.SIG_DFL if known is None else known
+        return before
 
     def _interrupted(self) -> None:
         """Stop; whoever asks for the third time does not want to wait any longer."""
+        self._interrupts += 1
         self.stop()
-        if self._stop_count >= _ABORT_AT:
+        if self._interrupts >= _ABORT_AT:
             log.critical("aborted, events that were in flight may come again")
             sys.stderr.flush()
             _abort(_ABORTED)
 
     def _clear_errors(self) -> None:
-        for pipeline in self.PumpService.Pipelines.values():
+        for pipeline in list(self.PumpService.Pipelines.values()):
             pipeline.set_error(None, None, None)
 
     def _configure_logging(self) -> Callable[[], None]:
-        config, arguments = self.Config, self.Arguments
-        level = "DEBUG" if arguments.verbose else str(config.get("logging", "level", "INFO"))
-        style = arguments.log_format or str(config.get("logging", "format", "text"))
-        file = arguments.log_file or str(config.get("logging", "file", "")) or None
+        options, arguments = LoggingConfig(self.Config).Options, self.Arguments
+        level = "DEBUG" if arguments.verbose else options.level
+        style, file = arguments.log_format or options.format, arguments.log_file or options.file
         try:
-            return configure_logging(level=level.upper(), json_lines=style == "json", file=file)
-        except (ValueError, OSError) as error:
-            config.report(ConfigError(f"[logging]: {error} [{ConfigError.Code}]"))
+            return configure_logging(level=level, json_lines=style == "json", file=file or None)
+        except OSError as error:
+            self.Config.report(ConfigError(f"[logging]: {error} [{ConfigError.Code}]"))
             return configure_logging()
 
     def _close_loop(self) -> None:
-        if self._owns_loop and not self.Loop.is_closed():
-            self.Loop.run_until_complete(self.Loop.shutdown_asyncgens())
-            self.Loop.run_until_complete(self.Loop.shutdown_default_executor())
+        loop = self.Loop
+        try:
+            # What libraries have left; the tasks of the application have ended.
+            loop.run_until_complete(end_tasks(asyncio.all_tasks(loop), _LAST_WORDS_S))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.run_until_complete(loop.shutdown_default_executor())
+        finally:
             asyncio.set_event_loop(None)
-            self.Loop.close()
+            loop.close()
 
 
 def _abort(code: int) -> None:

@@ -40,7 +40,7 @@ class PipelineOptions(Options, frozen=True, kw_only=True):
         Duration, Meta(description="So long a stop may take; three quarters of it to drain.")
     ] = 30.0
     on_error: Annotated[
-        Literal["stop", "skip"],
+        Literal["stop", "skip", "exit"],
         Meta(description="After an error that `handle_error` did not handle."),
     ] = "stop"
 

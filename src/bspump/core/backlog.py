@@ -33,7 +33,6 @@ class Backlog:
         self._gate, self._schedule, self._emptied = gate, schedule, emptied
         self._held: dict[int, deque[_Held]] = {}
         self._is_scheduled = False
-        gate.on_open = self.wake
 
     def __len__(self) -> int:
         """Return how many events wait."""
@@ -46,7 +45,7 @@ class Backlog:
         self.wake()
 
     def wake(self) -> None:
-        """Look, soon, whether some of them can go on; the gate calls it when it opens."""
+        """Look, soon, whether some of them can go on; to be called when the gate opens."""
         if self._held and not self._is_scheduled:
             self._is_scheduled = True
             self._schedule(self.release)
@@ -61,14 +60,25 @@ class Backlog:
 
     def _release(self, depth: int) -> None:
         waiting = self._held.pop(depth)
-        self._gate.open((Backlog, depth))
-        while waiting and self._gate.is_open(depth):
-            piece, events, contexts = waiting.popleft()
-            taken = piece.run(events, contexts)
-            if taken < len(events):
-                rest = None if contexts is None else contexts[taken:]
-                waiting.appendleft((piece, events[taken:], rest))
-        if waiting:
-            # What was held meanwhile is further on, so it comes first.
-            self._held.setdefault(depth, deque()).extend(waiting)
-            self._gate.close((Backlog, depth), upto=depth)
+        # Quietly, for whoever is told of it would come here again.
+        self._gate.open((Backlog, depth), quietly=True)
+        try:
+            while waiting and self._gate.is_open(depth):
+                piece, events, contexts = waiting.popleft()
+                taken = piece.run(events, contexts)
+                if taken < len(events):
+                    rest = None if contexts is None else contexts[taken:]
+                    waiting.appendleft((piece, events[taken:], rest))
+        finally:
+            if waiting:
+                # What was held meanwhile is further on, so it comes first.
+                self._held.setdefault(depth, deque()).extend(waiting)
+                self._gate.close((Backlog, depth), upto=depth)
+
+    def forget(self) -> int:
+        """Drop all events, and return how many there were."""
+        count = len(self)
+        for depth in self._held:
+            self._gate.open((Backlog, depth))
+        self._held.clear()
+        return count

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import linecache
 import time
+import weakref
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, count, islice
@@ -35,6 +36,9 @@ class Host(Protocol):
 
     def hold(self, piece: Piece, events: list[Event], contexts: list[Context] | None) -> None:
         """Keep events that could not go on because the gate before them closed."""
+
+    def hold_at(self, depth: int, event: Event, context: Context) -> None:
+        """Keep one event that is to go on at `depth`, in this chain or its successor."""
 
     def submitter(
         self, who: ProcessorBase, number: int, depth: int
@@ -163,9 +167,10 @@ class Chain:
 
     def _compile(self, name: str, source: str) -> dict[str, Any]:
         self.filename = f"<chain of {name} #{next(_serial)}>"
-        # Registered, so that tracebacks show the lines; `discard` takes it out again.
+        # Registered, so that tracebacks show the lines, for as long as there is the chain.
         lines = source.splitlines(keepends=True)
         linecache.cache[self.filename] = (len(source), None, lines, self.filename)
+        weakref.finalize(self, linecache.cache.pop, self.filename, None).atexit = False
         scope: dict[str, Any] = {}
         exec(compile(source, self.filename, "exec"), scope)  # noqa: S102 - our own text
         made: dict[str, Any] = scope["make"](**self._namespace)
@@ -178,10 +183,9 @@ class Chain:
         return entered
 
     def discard(self) -> None:
-        """Forget the source text; whoever still calls this chain is sent to its successor."""
+        """Send whoever still calls this chain to its successor."""
         for reasons in self.closed:
             reasons.add(Chain)
-        linecache.cache.pop(self.filename, None)
 
     def _link(self, d: int, depth: DepthText, functions: dict[str, Any]) -> Piece:
         made: list[Fused | Listed] = []
@@ -207,8 +211,14 @@ class Chain:
         else:
             self._ones[depth](context, event)
 
+    def first(self, depth: int) -> Piece:
+        """Return where `depth` begins. Raises ValueError if there is no such depth."""
+        if not 0 <= depth < len(self._firsts):
+            raise ValueError(f"expected a depth from 0 to {len(self._firsts) - 1}, got {depth!r}")
+        return self._firsts[depth]
+
     def _hold_one(self, depth: int, context: Context, event: Event) -> None:
-        self._host.hold(self._firsts[depth], [event], [context])
+        self._host.hold_at(depth, event, context)
 
     def interrupt(self, upto: int) -> None:
         """Let loops up to a depth end at their next event; the gate calls it when it closes."""
@@ -274,6 +284,15 @@ class Chain:
         if not self.closed[0]:
             self._stride = min(self._pace(taken + 1), self._every)
         return self._stride
+
+    def refuse(
+        self, number: int, events: list[Event], contexts: list[Context] | None, error: Exception
+    ) -> None:
+        """Report an error of the processor `number` for each of `events`."""
+        self.counts.fails[number] += len(events)
+        for i, event in enumerate(events):
+            context = {} if contexts is None else contexts[i]
+            self._host.failed(self.processors[number], context, event, error)
 
     def _fail(self, context: Context, event: Event, exc: Exception) -> None:
         # The first frame is the compiled function's own; its line tells which call it was.

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Hashable, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from bspump.abc.clock import Clock
 from bspump.abc.errors import (
-    ConfigError,
     ExhaustedError,
     NotConnectedError,
     PartialWriteError,
@@ -22,6 +21,10 @@ from bspump.abc.sink import Batch, BatchSink, BatchSinkOptions
 from .batcher import Batcher
 from .gate import Gate
 from .retry import Backoff
+from .tasks import unless_cancelled
+
+_UNSIZED: Final = frozenset({dict, list, tuple})
+"""Events of these types have no size of their own in bytes."""
 
 
 class SinkHost(Protocol):
@@ -35,6 +38,9 @@ class SinkHost(Protocol):
     def clock(self) -> Clock:
         """The clock of the application."""
 
+    def has_error(self) -> bool:
+        """Tell whether an error stops the pipeline."""
+
     def reject(self, pairs: Sequence[tuple[Context, Event]], error: Exception, who: Any) -> None:
         """Set events aside that will never be accepted."""
 
@@ -46,12 +52,16 @@ class SinkDriver:
     """Stands in the chain for a batch sink, and writes in a task of the pipeline.
 
     While one batch is being written another is collected; when that is complete too, the gate
-    closes. So what is kept is bounded by two batches and what one call hands over.
+    closes. So what is kept is bounded by two batches and what one call hands over. It stays
+    here when `run` is cancelled, and the next `run` writes it.
 
     Args:
         sink: to be driven.
         host: its pipeline.
         log: where connections that come and go are written.
+
+    Attributes:
+        written: how many events the destination has confirmed.
     """
 
     def __init__(self, sink: BatchSink[Any], host: SinkHost, log: Log) -> None:
@@ -60,77 +70,101 @@ class SinkDriver:
         self._sink, self._host, self._log, self._options = sink, host, log, options
         self._batcher = Batcher(options.batch)
         self._ready: deque[Batch] = deque()
-        self._writing: Batch | None = None
+        # What is left of the batch that is being written; the last one comes first.
+        self._parts: list[Batch] = []
         self._wake = asyncio.Event()
-        self._settled = asyncio.Event()
-        self._settled.set()
-        self._is_connected = False
+        self._moved = asyncio.Event()
+        self._is_connected = self._is_failing = False
         self._is_full: Hashable = ("full", sink.Id)
-        self.written = 0
+        self._taken = self._done = self.written = 0
 
     def __len__(self) -> int:
-        """Return how many events were taken and are not written yet."""
-        writing = len(self._writing) if self._writing is not None else 0
-        return len(self._batcher) + sum(map(len, self._ready)) + writing
+        """Return how many events were taken and are neither written nor set aside yet."""
+        return self._taken - self._done
 
     def process(self, context: Context, event: Event) -> None:
         """Take one event."""
         size_bytes = self._sink.size_bytes(event)
-        if not len(self._batcher):
-            self._wake.set()
-            self._settled.clear()
-        if self._batcher.add(context, event, size_bytes, now_s=self._host.clock.monotonic()):
-            self._complete()
+        self._take(context, event, size_bytes, self._host.clock.monotonic())
 
     def process_batch(self, contexts: Sequence[Context] | None, events: Sequence[Event]) -> None:
-        """Take events."""
+        """Take all events, or none if the size of one of them cannot be told."""
+        sizes = self._sizes(events)
         if contexts is None:
             contexts = [{} for _ in events]
         now_s, done = self._host.clock.monotonic(), 0
-        self._wake.set()
-        self._settled.clear()
         while done < len(events):
-            stop = done + max(1, self._batcher.room())
-            part = events[done:stop]
-            size_bytes = sum(map(self._sink.size_bytes, part))
+            stop = min(done + self._batcher.room(), len(events))
+            size_bytes = sum(sizes[done:stop])
             if size_bytes > self._batcher.room_bytes():
-                for context, event in zip(contexts[done:stop], part, strict=True):
-                    self.process(context, event)
-            elif self._batcher.add_many(contexts[done:stop], part, size_bytes, now_s=now_s):
-                self._complete()
+                for i in range(done, stop):
+                    self._take(contexts[i], events[i], sizes[i], now_s)
+            else:
+                self._taken += stop - done
+                self._begin()
+                if self._batcher.add_many(
+                    contexts[done:stop], events[done:stop], size_bytes, now_s=now_s
+                ):
+                    self._complete()
             done = stop
+
+    def _sizes(self, events: Sequence[Event]) -> list[int]:
+        """Return what each event counts, without a call for each of those that count nothing."""
+        size_bytes = self._sink.size_bytes
+        if type(self._sink).size_bytes is BatchSink.size_bytes and _UNSIZED.issuperset(
+            map(type, events)
+        ):
+            return [0] * len(events)
+        return list(map(size_bytes, events))
+
+    def _take(self, context: Context, event: Event, size_bytes: int, now_s: float) -> None:
+        self._taken += 1
+        self._begin()
+        if self._batcher.add(context, event, size_bytes, now_s=now_s):
+            self._complete()
+
+    def _begin(self) -> None:
+        """Wake the writer where a batch begins, for its age counts from now on."""
+        if not len(self._batcher):
+            self._wake.set()
 
     def _complete(self) -> None:
         self._ready.append(self._batcher.take())
         self._wake.set()
-        if len(self._ready) + (self._writing is not None) >= 2:
+        if len(self._ready) + bool(self._parts) >= 2:
             self._host.gate.close(self._is_full)
 
     async def run(self) -> None:
         """Write what comes, until cancelled; then close the sink."""
         try:
-            await self._connect()
             while True:
-                await self._something_to_write()
-                self._writing = self._ready.popleft()
-                await self._deliver(self._writing)
-                self._writing = None
-                if len(self._ready) <= 1:
-                    self._host.gate.open(self._is_full)
-                if not len(self):
-                    self._settled.set()
+                try:
+                    await self._connect()
+                    await self._something_to_write()
+                    await self._deliver()
+                except Exception as error:  # noqa: BLE001 - a bug: shown, and nothing is lost
+                    await self._fail(error)
         finally:
             await self._disconnect()
 
-    async def flush(self) -> None:
-        """Wait until everything taken so far is written or set aside."""
+    async def flush(self, *, patiently: bool = True) -> None:
+        """Wait until everything taken so far is written or set aside.
+
+        Args:
+            patiently: wait for an error to be cleared, too; else return when one holds it up.
+        """
         if len(self._batcher):
             self._complete()
-        await self._settled.wait()
+        target = self._taken
+        while self._done < target:
+            if not patiently and self._is_failing and self._host.has_error():
+                return
+            self._moved.clear()
+            await self._moved.wait()
 
     async def _something_to_write(self) -> None:
         clock = self._host.clock
-        while not self._ready:
+        while not self._parts and not self._ready:
             due_s = self._batcher.due_s
             if due_s is not None and due_s <= clock.monotonic():
                 self._complete()
@@ -148,88 +182,102 @@ class SinkDriver:
         backoff = Backoff(self._options.retry)
         while not self._is_connected:
             try:
-                await self._sink.connect()
+                await unless_cancelled(self._sink.connect())
             except (NotConnectedError, TransientError) as error:
-                wait_s = backoff.next_s(error)
-                if wait_s is None:
-                    await self._host.failed_to_write(_exhausted(backoff.failures, error))
-                    backoff.reset()
-                    continue
-                self._log.warning(
-                    "cannot connect", sink=self._sink.Id, error=str(error), retry_in_s=wait_s
-                )
-                await self._host.clock.sleep(wait_s)
-            except ConfigError as error:
-                await self._host.failed_to_write(error)
+                await self._wait(backoff, error, "cannot connect")
+            except Exception as error:  # noqa: BLE001 - shown; the operator may clear it
+                await self._fail(error)
             else:
                 self._is_connected = True
 
     async def _disconnect(self) -> None:
         self._is_connected = False
         try:
-            await self._sink.close()
+            await unless_cancelled(self._sink.close())
         except Exception as error:  # noqa: BLE001 - it was to be closed anyway
             self._log.warning("closing failed", sink=self._sink.Id, error=repr(error))
 
-    async def _deliver(self, batch: Batch) -> None:
-        """Write `batch`; when this returns, every event of it was written or set aside."""
+    async def _deliver(self) -> None:
+        """Write the next batch; when this returns, all of it was written or set aside."""
+        if not self._parts:
+            self._parts.append(self._ready.popleft())
         backoff = Backoff(self._options.retry)
-        waiting = [batch]
-        while waiting:
-            part = waiting.pop()
+        while self._parts:
+            part = self._parts[-1]
             try:
                 await self._connect()
                 async with asyncio.timeout(self._options.write_timeout or None):
-                    await self._sink.write(part)
+                    await unless_cancelled(self._sink.write(part))
             except RejectedError as error:
-                if len(part) > 1:
-                    waiting += reversed(_halves(part))
-                else:
-                    self._reject(part, error)
+                self._divide(part, error)
             except PartialWriteError as error:
-                self._reject_some(part, error)
-                self.written += len(part) - len(error.errors)
-                if error.transient:
-                    waiting.append(part.take(error.transient))
+                if self._sort(part, error):
                     await self._wait(backoff, error)
             except (TransientError, TimeoutError) as error:
-                waiting.append(part)
                 await self._wait(backoff, error)
             except NotConnectedError as error:
-                waiting.append(part)
                 await self._disconnect()
                 await self._wait(backoff, error)
-            except Exception as error:  # noqa: BLE001 - a bug of the sink: shown, and nothing is lost
-                waiting.append(part)
-                await self._host.failed_to_write(error)
+            except Exception as error:  # noqa: BLE001 - a bug: shown, and nothing is lost
+                await self._fail(error)
             else:
-                self.written += len(part)
+                self._parts.pop()
+                self._settle(len(part), written=len(part))
                 backoff.reset()
+        if len(self._ready) <= 1:
+            self._host.gate.open(self._is_full)
 
-    async def _wait(self, backoff: Backoff, error: Exception) -> None:
+    def _divide(self, part: Batch, error: RejectedError) -> None:
+        """Set one event aside, or go on with two halves."""
+        self._parts.pop()
+        if len(part) > 1:
+            middle = len(part) // 2
+            self._parts += [part.take(range(middle, len(part))), part.take(range(middle))]
+        else:
+            self._reject(part, error)
+
+    def _sort(self, part: Batch, error: PartialWriteError) -> bool:
+        """Set aside what will never be accepted; tell whether the rest has to be repeated."""
+        rejected = [(part.take([i]), error.errors[i]) for i in error.rejected]
+        # Whatever else is the matter with an event, it was not written.
+        again = part.take(sorted(error.errors.keys() - set(error.rejected)))
+        self._parts.pop()
+        if len(again):
+            self._parts.append(again)
+        written = len(part) - len(error.errors)
+        self._settle(written, written=written)
+        for one, reason in rejected:
+            self._reject(one, reason)
+        return len(again) > 0
+
+    def _reject(self, part: Batch, error: Exception) -> None:
+        self._settle(len(part), written=0)
+        pairs = list(zip(part.contexts, part.events, strict=True))
+        self._host.reject(pairs, error, self._sink)
+
+    def _settle(self, done: int, *, written: int) -> None:
+        self._done += done
+        self.written += written
+        self._moved.set()
+
+    async def _wait(self, backoff: Backoff, error: Exception, what: str = "write failed") -> None:
         wait_s = backoff.next_s(error)
         if wait_s is None:
             failures = backoff.failures
             backoff.reset()
-            await self._host.failed_to_write(_exhausted(failures, error))
+            await self._fail(_exhausted(failures, error))
             return
-        self._log.warning(
-            "write failed", sink=self._sink.Id, error=_text(error), retry_in_s=round(wait_s, 3)
-        )
+        self._log.warning(what, sink=self._sink.Id, error=_text(error), retry_in_s=round(wait_s, 3))
         await self._host.clock.sleep(wait_s)
 
-    def _reject(self, part: Batch, error: Exception) -> None:
-        pairs = list(zip(part.contexts, part.events, strict=True))
-        self._host.reject(pairs, error, self._sink)
-
-    def _reject_some(self, part: Batch, error: PartialWriteError) -> None:
-        for index in error.rejected:
-            self._reject(part.take([index]), error.errors[index])
-
-
-def _halves(batch: Batch) -> list[Batch]:
-    middle = len(batch) // 2
-    return [batch.take(range(middle)), batch.take(range(middle, len(batch)))]
+    async def _fail(self, error: Exception) -> None:
+        """Report an error, and wait until it has been cleared."""
+        self._is_failing = True
+        self._moved.set()
+        try:
+            await self._host.failed_to_write(error)
+        finally:
+            self._is_failing = False
 
 
 def _exhausted(failures: int, error: Exception) -> ExhaustedError:

@@ -12,6 +12,7 @@ from bspump.abc.host import Context, Event
 from bspump.abc.source import Chunk, PullOptions, PullSource
 
 from .retry import Backoff
+from .tasks import unless_cancelled
 
 T = TypeVar("T")
 
@@ -54,17 +55,17 @@ class SourceDriver:
         assert isinstance(options, PullOptions)
         self._source, self._host, self._options = source, host, options
         self._backoff = Backoff(options.retry)
-        self._is_connected = False
-        self._is_stopping = False
+        self._is_connected = self._is_stopping = False
         self._scope: asyncio.Timeout | None = None
-        self._acknowledged = source.Position
+        # Of what an earlier run has acknowledged nothing is known; once more does no harm.
+        self._acknowledged: Any = None
         self._acknowledged_at = host.Clock.monotonic()
 
     def stop(self) -> None:
         """Ask for an end: at once, or after the chunk that is being passed on."""
-        self._is_stopping = True
-        if self._scope is not None:
+        if not self._is_stopping and self._scope is not None:
             self._scope.reschedule(0)
+        self._is_stopping = True
 
     async def run(self) -> None:
         """Drive. Raises what is not an instruction, and `ExhaustedError`."""
@@ -78,12 +79,11 @@ class SourceDriver:
                     await host.process_many(chunk.events, chunk.contexts)
                 source.Position = chunk.position
                 if chunk.is_last:
-                    await self._acknowledge()
-                    source.finish()
+                    await self._finish()
                     return
                 if host.Clock.monotonic() - self._acknowledged_at >= ACKNOWLEDGE_EVERY_S:
                     await self._acknowledge()
-                if not chunk.events:
+                if not chunk.events and not self._is_stopping:
                     await self._unless_stopped(host.Clock.sleep(self._options.idle))
             await self._acknowledge()
         finally:
@@ -103,13 +103,10 @@ class SourceDriver:
 
     async def _read(self) -> Chunk[Any] | None:
         """Return a chunk, or `None` after a wait if there is to be another attempt."""
-        source = self._source
         await self._host.ready()
         try:
-            if not self._is_connected:
-                await source.connect()
-                self._is_connected = True
-            chunk = await source.read(source.Position)
+            await self._connect()
+            chunk = await self._source.read(self._source.Position)
         except NotConnectedError as error:
             await self._disconnect()
             await self._wait(error)
@@ -120,7 +117,7 @@ class SourceDriver:
         self._backoff.reset()
         return chunk
 
-    async def _wait(self, error: TransientError | NotConnectedError) -> None:
+    async def _wait(self, error: Exception) -> None:
         wait_s = self._backoff.next_s(error)
         if wait_s is None:
             failures = self._backoff.failures
@@ -131,16 +128,48 @@ class SourceDriver:
         )
         await self._host.Clock.sleep(wait_s)
 
-    async def _acknowledge(self) -> None:
-        position = self._source.Position
+    async def _acknowledge(self) -> Exception | None:
+        """Tell the source what is durable; return why that is not possible now."""
+        source, position = self._source, self._source.Position
         self._acknowledged_at = self._host.Clock.monotonic()
         if position is None or position == self._acknowledged:
-            return
+            return None
         await self._host.settle()
-        await self._source.acknowledge(position)
+        try:
+            await self._connect()
+            await source.acknowledge(position)
+        except (NotConnectedError, TransientError) as error:
+            # What comes later will tell it, too.
+            self._host.L.warning("cannot acknowledge", source=source.Id, error=str(error))
+            if isinstance(error, NotConnectedError):
+                await self._disconnect()
+            return error
         self._acknowledged = position
+        return None
+
+    async def _finish(self) -> None:
+        """Acknowledge the end of the input, however long it takes."""
+        while (error := await self._acknowledge()) is not None:
+            if self._is_stopping:
+                return
+            await self._unless_stopped(self._wait(error))
+        self._source.finish()
+
+    async def _connect(self) -> None:
+        if not self._is_connected:
+            # Before it is, for what a connect made that failed half-way is to be released, too.
+            self._is_connected = True
+            try:
+                await self._source.connect()
+            except BaseException:
+                await self._disconnect()
+                raise
 
     async def _disconnect(self) -> None:
-        if self._is_connected:
-            self._is_connected = False
-            await self._source.close()
+        if not self._is_connected:
+            return
+        self._is_connected = False
+        try:
+            await unless_cancelled(self._source.close())
+        except Exception as error:  # noqa: BLE001 - it was to be closed anyway
+            self._host.L.warning("closing failed", source=self._source.Id, error=repr(error))

@@ -15,6 +15,10 @@ from asyncio import _enter_task, _leave_task
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
+from bspump.abc.errors import ProcessingError
+
+from .tasks import CANCELLED
+
 _WAITING = {"GET_AWAITABLE", "GET_AITER", "GET_ANEXT", "BEFORE_ASYNC_WITH", "SEND"}
 
 Failed = Callable[[Exception], None]
@@ -38,12 +42,17 @@ class Eager:
     def start(self, coro: Coroutine[Any, Any, Any], failed: Failed) -> asyncio.Task[None] | None:
         """Run `coro` until it ends or waits; return the task that carries on, if one must.
 
-        What it raises before it waits is raised here; later it is given to `failed`.
+        What it raises before it waits is raised here; later it is given to `failed`. A
+        cancellation that nobody asked for, such as that of what it waits for, is an error too.
         """
         # Taken out, for what runs now may start another one.
         carrier, self._spare = self._spare, None
         if carrier is None or carrier.task.done():
-            carrier = _Carrier(self._loop, self._spawn)
+            try:
+                carrier = _Carrier(self._loop, self._spawn)
+            except BaseException:
+                coro.close()
+                raise
         loop, current = self._loop, asyncio.current_task(self._loop)
         if current is not None:
             _leave_task(loop, current)
@@ -54,6 +63,8 @@ class Eager:
             waits = True
         except StopIteration:
             return None
+        except asyncio.CancelledError as error:
+            raise ProcessingError(CANCELLED) from error
         finally:
             _leave_task(loop, carrier.task)
             if current is not None:
@@ -96,11 +107,9 @@ def run_at_once(
     """Return a function of context and event that runs `function`, which never waits."""
 
     def run(context: Any, event: Any) -> None:
-        try:
-            function(context, event, depth).send(None)
-        except StopIteration:
-            return
-        raise RuntimeError(f"{function!r} was not to wait")
+        # Half the price of `send(None)`, which makes an exception to say that it has ended.
+        for _ in function(context, event, depth).__await__():
+            raise RuntimeError(f"{function!r} was not to wait")
 
     return run
 
@@ -120,6 +129,12 @@ class _Carrier:
         self._waits_for: Any = None
         self._failed: Failed | None = None
         self.task = spawn(self._run())
+        self.task.add_done_callback(self._ended)
+
+    def _ended(self, _task: asyncio.Task[None]) -> None:
+        # A task that is cancelled before its first turn never gets to what it was to carry on.
+        if self._coro is not None:
+            self._coro.close()
 
     def take(self, coro: Coroutine[Any, Any, Any], waits_for: Any, failed: Failed) -> None:
         """Carry on `coro`, which waits for `waits_for`."""
@@ -140,8 +155,17 @@ class _Carrier:
         assert self._failed is not None
         try:
             await _Rest(self._coro, self._waits_for, thrown)
+        except asyncio.CancelledError as error:
+            if self.task.cancelling():
+                raise
+            self._failed(_caused(ProcessingError(CANCELLED), error))
         except Exception as error:  # noqa: BLE001 - whoever started it is its owner
             self._failed(error)
+
+
+def _caused(error: Exception, cause: BaseException) -> Exception:
+    error.__cause__ = cause
+    return error
 
 
 class _Rest:

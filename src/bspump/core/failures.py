@@ -18,15 +18,19 @@ if TYPE_CHECKING:
     from .pipeline import Pipeline
 
 _ERROR: Final = "the pipeline has an error"
+EXIT_FAILED: Final = 1
+"""The exit code of an application that a pipeline has ended by `on_error = exit`."""
+
 _COMPLAIN_EVERY_S = 1.0
 
 
 class Failures:
     """Decides what an error means, counts it, and stops the pipeline if it must.
 
-    `handle_error` of the pipeline decides first. What it does not handle stops the pipeline,
-    or with `on_error = skip` is logged, at most one line per second. An event that a source
-    could not make sense of never stops anything: what a stranger sends must not.
+    `handle_error` of the pipeline decides first. What it does not handle stops the pipeline; with
+    `on_error = exit` the application as well; with `on_error = skip` it is logged, at most one
+    line per second. An event that a source could not make sense of never stops anything: what a
+    stranger sends must not.
 
     Attributes:
         error: what stops the pipeline: context, event, exception, and when (Unix seconds).
@@ -35,7 +39,7 @@ class Failures:
     def __init__(self, pipeline: Pipeline, accounts: Accounts) -> None:
         self._pipeline, self._accounts = pipeline, accounts
         self.error: tuple[Context | None, Event, BaseException, float] | None = None
-        self._cleared = asyncio.Event()
+        self._cleared, self._occurred = asyncio.Event(), asyncio.Event()
         self._complained_at = float("-inf")
         self._unsaid = 0
 
@@ -90,6 +94,7 @@ class Failures:
         if self.error is None:
             return False
         self.error = None
+        self._occurred.clear()
         self._pipeline.L.info("error cleared")
         self._cleared.set()
         self._pipeline.PubSub.publish("bspump.pipeline.clear_error!", pipeline=self._pipeline)
@@ -101,6 +106,14 @@ class Failures:
         while self.error is not None:
             self._cleared.clear()
             await self._cleared.wait()
+
+    def has_error(self) -> bool:
+        """Tell whether an error stops the pipeline."""
+        return self.error is not None
+
+    async def occurred(self) -> None:
+        """Wait until there is an error."""
+        await self._occurred.wait()
 
     async def failed_to_write(self, error: Exception) -> None:
         """Report an error of the pipeline; returns when it has been cleared."""
@@ -129,6 +142,7 @@ class Failures:
         if self.error is not None:
             pipeline.L.info("another error came before the first was cleared")
         self.error = (context, event, error, pipeline.App.time())
+        self._occurred.set()
         # It is counted as an error by being logged as one.
         pipeline.L.error(
             "stopped by an error",
@@ -138,6 +152,8 @@ class Failures:
         )
         self.gate.close(_ERROR, announce=True)
         pipeline.PubSub.publish("bspump.pipeline.error!", pipeline=pipeline)
+        if pipeline.Options.on_error == "exit":
+            pipeline.App.stop(EXIT_FAILED)
 
 
 def _text(error: BaseException) -> str:

@@ -67,6 +67,7 @@ class Flow:
         self.failed, self.caller = failed, caller
         self.gate = Gate(flipped)
         self.backlog = Backlog(self.gate, app.Loop.call_soon, self.changed)
+        self.gate.on_open, self.gate.on_wait = self._gate_opened, self.changed
         self.futures: set[asyncio.Task[Any]] = set()
         self.throttler: Hashable = object()
         self.chain: Chain
@@ -75,6 +76,8 @@ class Flow:
         self._eager = Eager(app.Loop, spawn)
         self._segments: list[AsyncSegment] = []
         self._changed = asyncio.Event()
+        self._draining: set[Hashable] = set()
+        self.is_closed = True
 
     def compile(self, processors: Sequence[Sequence[ProcessorBase]]) -> None:
         """Compile `processors` into a new chain; nothing may be under way in the old one."""
@@ -123,6 +126,10 @@ class Flow:
         await self.gate.wait()
         await self.process(event, context)
 
+    def hold_at(self, depth: int, event: Event, context: Context) -> None:
+        """Keep one event that is to go on at `depth`. Raises ValueError if there is none."""
+        self.backlog.hold(self.chain.first(depth), [event], [context])
+
     def hold(self, piece: Piece, events: list[Event], contexts: list[Context] | None) -> None:
         """Keep events that could not go on because the gate before them closed."""
         self.backlog.hold(piece, events, contexts)
@@ -156,6 +163,12 @@ class Flow:
         if task is not None:
             self.keep(task, depth)
 
+    def run_uncounted(
+        self, coro: Coroutine[Any, Any, Any], failed: Callable[[Exception], None]
+    ) -> None:
+        """Do the same for somebody who counts what is in flight himself."""
+        self._eager.start(coro, failed)
+
     def keep(self, task: asyncio.Task[Any], depth: int = 0) -> None:
         """Count `task` as in flight until it is done; too many hold back what enters `depth`."""
         self.futures.add(task)
@@ -181,29 +194,72 @@ class Flow:
         futures = len(self.futures - self.gate.waiting)
         return futures + len(self.backlog) + sum(map(len, self._segments))
 
-    async def drained(self, reason: Hashable | None = None) -> None:
-        """Keep new events out, for that `reason`, until nothing is under way."""
-        reason = object() if reason is None else reason
-        self.gate.close(reason, upto=0)
-        try:
-            while self.under_way():
-                self._changed.clear()
-                self._let_backlog_pass(reason)
-                if self.under_way():
-                    await self._changed.wait()
-        finally:
-            self.gate.open(reason)
+    def _gate_opened(self) -> None:
+        self.backlog.wake()
+        self.changed()
 
-    def _let_backlog_pass(self, reason: Hashable) -> None:
-        """Run what waits at the entrance too: it had entered before this began."""
+    def keep_out(self, reason: Hashable) -> None:
+        """Let nothing new enter; what has entered goes on."""
+        self._draining.add(reason)
+        self.gate.close(reason, upto=0)
+
+    def let_in(self, reason: Hashable) -> None:
+        """Undo `keep_out`."""
+        self._draining.discard(reason)
+        self.gate.open(reason)
+
+    async def drained(self) -> None:
+        """Keep new events out until nothing is under way.
+
+        The task that waits for it does not count as under way. Several may wait.
+        """
+        reason = object()
+        self.keep_out(reason)
+        try:
+            await self.stand_by(self._nothing_left())
+        finally:
+            self.let_in(reason)
+
+    async def _nothing_left(self) -> None:
+        while self._is_something_left():
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def stand_by(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Wait for what ends when nothing is under way; who waits is not counted as such."""
+        task = asyncio.current_task()
+        self.gate.waiting.add(task)
+        self.changed()
+        try:
+            await work
+        finally:
+            self.gate.waiting.discard(task)
+
+    def _is_something_left(self) -> bool:
+        """Let pass what waits at the entrance: it had entered before the draining began."""
         if len(self.backlog):
-            self.gate.open(reason)
+            for reason in self._draining:
+                self.gate.open(reason, quietly=True)
             self.backlog.release()
-            self.gate.close(reason, upto=0)
+            for reason in self._draining:
+                self.gate.close(reason, upto=0)
+        return self.under_way() > 0
+
+    def resume(self) -> None:
+        """Begin, and go on with what a stop has cut off."""
+        self.is_closed = False
+        for segment in self._segments:
+            segment.resume()
+        self.backlog.wake()
 
     def close(self) -> None:
-        """Give up what is kept ready for events."""
+        """Give up what is kept ready for events; what is under way stays for `resume`."""
+        self.is_closed = True
         self._eager.close()
+
+    def forget(self) -> int:
+        """Drop what a stop has cut off, and return how many events that were."""
+        return self.backlog.forget() + sum(segment.forget() for segment in self._segments)
 
 
 def caller_of(part: object) -> Caller:

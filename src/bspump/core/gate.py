@@ -20,6 +20,7 @@ class Gate:
 
     Attributes:
         on_open: called whenever a reason was taken back.
+        on_wait: called whenever a task begins to wait.
         waiting: the tasks that wait to enter.
     """
 
@@ -32,6 +33,7 @@ class Gate:
         self._flipped = flipped
         self._on_close: Callable[[int], None] = _nothing_at
         self.on_open: Callable[[], None] = _nothing
+        self.on_wait: Callable[[], None] = _nothing
         self.waiting: set[asyncio.Task[Any] | None] = set()
 
     @property
@@ -64,8 +66,13 @@ class Gate:
             if len(self._announced) == 1:
                 self._flipped(False)
 
-    def open(self, reason: Hashable) -> None:
-        """Take a reason back; an unknown one is ignored."""
+    def open(self, reason: Hashable, *, quietly: bool = False) -> None:
+        """Take a reason back; an unknown one is ignored.
+
+        Args:
+            reason: to be taken back.
+            quietly: it is for those alone who have been let in before; `on_open` is not called.
+        """
         if reason not in self._reasons:
             return
         del self._reasons[reason]
@@ -77,7 +84,8 @@ class Gate:
             self._announced.discard(reason)
             if not self._announced:
                 self._flipped(True)
-        self.on_open()
+        if not quietly:
+            self.on_open()
 
     def has(self, reason: Hashable) -> bool:
         """Tell whether `reason` speaks against going on."""
@@ -89,8 +97,11 @@ class Gate:
 
     async def wait(self) -> None:
         """Wait until events may enter; they may when this returns."""
+        if not self._closed[0]:
+            return
         task = asyncio.current_task()
         self.waiting.add(task)
+        self.on_wait()
         try:
             while self._closed[0]:
                 await self._opened.wait()

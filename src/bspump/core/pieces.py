@@ -161,10 +161,13 @@ class Listed(Piece):
         if self._next is None:
             return total
         if made is None or len(made) != total:
-            raise TypeError(
+            # They may have been processed, so they are not tried singly.
+            error = TypeError(
                 f"{chain.processors[self._number]!r}.process_batch: expected {total} results, "
                 f"got {'None' if made is None else len(made)}"
             )
+            chain.refuse(self._number, events, contexts, error)
+            return total
         if isinstance(self._next, Listed):
             outs = [event for event in made if event is not None]
             if len(outs) < total:

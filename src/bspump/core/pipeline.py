@@ -8,21 +8,20 @@ from typing import Any
 
 from bspump.abc.host import Context, Event
 from bspump.abc.processor import ProcessorBase
-from bspump.abc.sink import BatchSink
 from bspump.abc.source import PullSource, Source
 
 from .assembly import Assembly, PipelineOptions
-from .drive_sink import SinkDriver
+from .compilation import Compilation
 from .failures import Failures
-from .flow import Caller, Flow, Pace, caller_of
+from .flow import Flow, Pace
 from .lifecycle import Lifecycle, State
 from .log import record_get
 from .run import Run
+from .tasks import Early
 
 __all__ = ["Pipeline", "PipelineOptions"]
 
 _NOT_STARTED = "the pipeline is not started"
-_CHANGING = "the pipeline is being changed"
 
 
 class Pipeline(Assembly):
@@ -47,10 +46,10 @@ class Pipeline(Assembly):
         self._failures = Failures(self, self._accounts)
         self._throttles: set[Hashable] = set()
         self._ancestral_pipelines: set[Pipeline] = set()
-        self._drivers: dict[ProcessorBase, SinkDriver] = {}
+        self._compilation = Compilation(self, self._failures, self._accounts)
         self._run: Run | None = None
         self._runner: asyncio.Task[Any] | None = None
-        self._early: list[Coroutine[Any, Any, Any]] = []
+        self._early = Early(app, self.Id)
         self._finishing: asyncio.Task[Any] | None = None
         self._is_finished = False
         self.Flow = Flow(
@@ -58,7 +57,7 @@ class Pipeline(Assembly):
             app,
             spawn=self._spawn,
             failed=self._failures.failed,
-            caller=self._caller,
+            caller=self._compilation.caller,
             flipped=self._flipped,
             pace=Pace(self.Options.profile_every, self.Options.slice, self.AsyncConcurencyLimit),
         )
@@ -105,7 +104,15 @@ class Pipeline(Assembly):
         """Pass one event, synchronously, through the processors from `depth` on.
 
         While the pipeline is not ready it is kept, in its order.
+
+        Raises:
+            RuntimeError: the pipeline has not been started, or has been stopped.
         """
+        if self._run is None:
+            raise RuntimeError(
+                f"pipeline {self.Id!r} is {self.State.value}: events can be injected from its "
+                "start to its stop"
+            )
         self.Flow.chain.inject(context, event, depth)
 
     async def ready(self) -> bool:
@@ -119,6 +126,8 @@ class Pipeline(Assembly):
 
     def throttle(self, who: Hashable, enable: bool = True) -> None:
         """Hold the pipeline back for the reason `who`, or lift that reason."""
+        if enable == (who in self._throttles):
+            return
         if enable:
             self._throttles.add(who)
             self.Flow.gate.close(("throttle", who), announce=True)
@@ -135,25 +144,27 @@ class Pipeline(Assembly):
     def link(self, ancestral_pipeline: Pipeline, /) -> None:
         """Let this pipeline's throttles hold back `ancestral_pipeline` too."""
         self._ancestral_pipelines.add(ancestral_pipeline)
-        for who in self._throttles:
+        for who in list(self._throttles):
             ancestral_pipeline.throttle(who)
 
     def unlink(self, ancestral_pipeline: Pipeline, /) -> None:
         """Undo `link`; the throttles it had passed on are lifted."""
+        if ancestral_pipeline not in self._ancestral_pipelines:
+            return
         self._ancestral_pipelines.discard(ancestral_pipeline)
-        for who in self._throttles:
+        for who in list(self._throttles):
             ancestral_pipeline.throttle(who, False)
 
-    def ensure_future(self, coro: Coroutine[Any, Any, Any], /) -> asyncio.Task[Any] | None:
+    def ensure_future(self, coro: Coroutine[Any, Any, Any], /) -> asyncio.Task[Any]:
         """Run `coro` in a task of the pipeline; its failure becomes the pipeline's error.
 
         A stop waits for it. More than `async_concurency_limit` of them hold the pipeline back.
-        Before the pipeline is started the coroutine is kept, and `None` is returned.
+        While the pipeline does not run, the task waits for it to be started.
         """
+        name = getattr(coro, "__name__", "future")
         if self._run is None:
-            self._early.append(coro)
-            return None
-        task = self._run.spawn(coro, name=getattr(coro, "__name__", "future"))
+            return self._early.spawn(coro, name)
+        task = self._run.spawn(coro, name=name)
         self.Flow.keep(task)
         return task
 
@@ -196,14 +207,19 @@ class Pipeline(Assembly):
             self._move()
             for source in self.Sources:
                 source.restart(self.Loop)
+            self.check_finished()
 
     async def error_cleared(self) -> None:
         """Wait until there is no error."""
         await self._failures.cleared()
 
+    async def error_occurred(self) -> None:
+        """Wait until there is an error."""
+        await self._failures.occurred()
+
     def has_error(self) -> bool:
         """Tell whether an error stops the pipeline."""
-        return self._failures.error is not None
+        return self._failures.has_error()
 
     def under_way(self) -> int:
         """Return how many events or tasks are on their way through it, sinks not included."""
@@ -218,58 +234,83 @@ class Pipeline(Assembly):
     # Life
 
     def start(self) -> None:
-        """Start, unless it has been started; sources begin once all parts are open."""
+        """Start, unless it has been started; sources begin once all parts are open.
+
+        Started again it goes on with what the stop has left, and its error is cleared.
+        """
         if self._lifecycle.is_started() or self._lifecycle.state is State.DRAINING:
             return
+        if self._lifecycle.state is State.STOPPED:
+            self._failures.clear()
         self._lifecycle.move(State.CONNECTING)
         self._is_finished, self._finishing = False, None
         self.PubSub.publish("bspump.pipeline.start!", pipeline=self)
-        self._compile()
-        self._run = Run(self, self._drivers)
+        self._compilation.prepare()
+        self._run = Run(self, self._compilation.drivers)
+        self.bind()
         self._runner = self.App.spawn(self._run.main(), name=f"pipeline {self.Id}")
 
     def opened(self) -> None:
         """Take note that all parts are open; the run calls it."""
+        assert self._run is not None
+        self._lifecycle.move(State.RUNNING)
         self._move()
+        for task in self._early.begin(self._run.guard):
+            self._run.adopt(task)
+            self.Flow.keep(task)
+        self.Flow.resume()
         self.Flow.gate.open(_NOT_STARTED)
-        early, self._early = self._early, []
-        for coro in early:
-            self.ensure_future(coro)
 
     def draining(self) -> None:
         """Take note that the end has begun; the run calls it."""
         self._lifecycle.move(State.DRAINING)
 
-    async def stop(self) -> None:
-        """Stop the sources, let what is in flight get out, close; within `stop_timeout`."""
-        if self._run is None or self._runner is None:
-            return
-        self.PubSub.publish("bspump.pipeline.stop!", pipeline=self)
-        self._run.stop()
-        # Shielded: whoever waits may be cancelled, the end goes on.
-        await asyncio.shield(self._runner)
-        if self._lifecycle.state is State.DRAINING:
-            self._lifecycle.move(State.STOPPED)
-        self._run = self._runner = None
+    def closing(self) -> None:
+        """Take note that no event may pass any more; the run calls it."""
         self.Flow.gate.close(_NOT_STARTED, announce=True)
+        self.Flow.close()
+        self._unbind()
+
+    def ended(self) -> None:
+        """Take note that the run is over; the run calls it."""
+        for state in (State.DRAINING, State.STOPPED):
+            self._lifecycle.move(state)
+        self._run = self._runner = None
+
+    async def stop(self) -> None:
+        """Stop the sources, let what is in flight get out, close; within `stop_timeout`.
+
+        Whoever waits for it may be cancelled; the end goes on.
+        """
+        run, runner = self._run, self._runner
+        if run is None or runner is None:
+            return
+        if not run.is_stopping():
+            self.PubSub.publish("bspump.pipeline.stop!", pipeline=self)
+            run.stop()
+        await self.Flow.stand_by(asyncio.wait([runner]))
 
     async def dispose(self) -> None:
         """Stop, and remove everything it left; it cannot be used again."""
         await self.stop()
+        self._early.cancel()
         for pipeline in list(self._ancestral_pipelines):
             self.unlink(pipeline)
+        for source in self.Sources:
+            for trigger in getattr(source, "Triggers", ()):
+                trigger.remove(source)
+                if not trigger.Sources:
+                    trigger.close()
         self._accounts.close()
 
     def start_source(self, source: Source, /) -> None:
         """Run the source's `main()` in a task of the pipeline, unless one is running."""
-        if self._run is None or source.is_finished():
+        if self._run is None or self._run.is_stopping() or not self._lifecycle.is_active():
+            return
+        if source.is_finished():
             return
         if source.Task is None or source.Task.done():
-            source.Task = self._run.spawn(self._main_of(source), name=source.Id)
-
-    async def _main_of(self, source: Source) -> None:
-        await source.main()
-        self.check_finished()
+            source.Task = self._run.spawn(self._run.run_source(source), name=source.Id)
 
     async def stop_source(self, source: Source, /) -> None:
         """Cancel the source's task and wait for its end."""
@@ -299,13 +340,22 @@ class Pipeline(Assembly):
             self._finishing = self._spawn(self._end_of_input())
 
     async def _end_of_input(self) -> None:
-        await self.settle()
+        assert self._run is not None
+        try:
+            await self._run.end_of_input()
+            # It is not done with its input as long as somebody has to look at what went wrong.
+            await self.error_cleared()
+        except BaseException:
+            self._finishing = None
+            raise
         self._is_finished = True
         self.PubSub.publish("bspump.pipeline.finished!", pipeline=self)
         self.App.PumpService.check_finished()
 
     def _move(self) -> None:
-        """Let the state say what holds: failed, paused or running."""
+        """Let the state say what holds while it runs: failed, paused or running."""
+        if not self._lifecycle.is_active():
+            return
         if self.has_error():
             self._lifecycle.move(State.FAILED)
         else:
@@ -313,37 +363,18 @@ class Pipeline(Assembly):
 
     def _changed(self, part: ProcessorBase | None = None) -> None:
         super()._changed(part)
-        if isinstance(part, BatchSink):
-            self._drivers[part] = SinkDriver(part, self._failures, self.L)
-        if self._lifecycle.is_started() and not self.Flow.gate.has(_CHANGING):
-            # What is under way ends in the chain that it has entered.
-            self.Flow.gate.close(_CHANGING, upto=0)
-            self._spawn(self._change())
+        self._compilation.changed(part, self._run)
 
-    async def _change(self) -> None:
-        """Compile anew as soon as nothing is under way."""
-        try:
-            while self.Flow.under_way():
-                await self.Flow.drained(_CHANGING)
-            self._compile()
-        finally:
-            self.Flow.gate.open(_CHANGING)
-
-    def _compile(self) -> None:
-        self.Flow.compile(self._structure.depths())
-        parts = list(self._structure)
-        driver = self._drivers.get(parts[-1]) if parts else None
-        self._accounts.follow(
-            self.Flow.chain, (lambda: driver.written) if driver is not None else None
-        )
-        if type(self).process is Pipeline.process:
-            # The compiled function itself: a method around it would cost as much as it does.
+    def bind(self) -> None:
+        """Let callers have the compiled functions: a method around them costs as much as they."""
+        if self._run is not None and type(self).process is Pipeline.process:
             self.process = self.Flow.process  # type: ignore[assignment, method-assign]
-        if type(self).inject is Pipeline.inject:
+        if self._run is not None and type(self).inject is Pipeline.inject:
             self.inject = self.Flow.chain.inject  # type: ignore[assignment, method-assign]
 
-    def _caller(self, part: ProcessorBase) -> Caller:
-        return caller_of(self._drivers.get(part, part))
+    def _unbind(self) -> None:
+        for name in ("process", "inject"):
+            vars(self).pop(name, None)
 
     def rest_get(self) -> dict[str, Any]:
         """Return what the REST interface shows."""

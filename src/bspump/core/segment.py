@@ -6,12 +6,13 @@ import asyncio
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any
 
-from bspump.abc.errors import NotConnectedError, TransientError
+from bspump.abc.errors import NotConnectedError, ProcessingError, TransientError
 from bspump.abc.host import Context, Event
 from bspump.abc.options import Options
 from bspump.abc.processor import AsyncOptions, AsyncProcessor
 
 from .retry import Backoff
+from .tasks import CANCELLED
 
 if TYPE_CHECKING:
     from .flow import Flow
@@ -38,7 +39,8 @@ class AsyncSegment:
     """Runs the events of one asynchronous processor, and hands on what comes out.
 
     At `concurrency` events in flight it closes the gate before it. Ordered, an event counts as
-    in flight until all before it have left.
+    in flight until all before it have left. Those that a stop has cut off stay in flight, and
+    are begun again by `resume`.
     """
 
     def __init__(self, part: AsyncProcessor, number: int, depth: int, flow: Flow) -> None:
@@ -47,8 +49,8 @@ class AsyncSegment:
         self._part, self._number, self._depth, self._flow = part, number, depth, flow
         self._options = options
         self._clock = flow.clock
-        self._slots: deque[_Slot] = deque()
-        self._in_flight = 0
+        self._in_order: deque[_Slot] = deque()
+        self._in_flight: dict[_Slot, None] = {}
         self._cache: OrderedDict[Any, tuple[float, Any]] = OrderedDict()
         self._has_cache = (
             options.cache_size > 0 and type(part).cache_key is not AsyncProcessor.cache_key
@@ -56,17 +58,30 @@ class AsyncSegment:
 
     def __len__(self) -> int:
         """Return how many events are in flight."""
-        return self._in_flight
+        return len(self._in_flight)
 
     def submit(self, context: Context, event: Event) -> None:
         """Take an event."""
         slot = _Slot(context, event)
-        self._in_flight += 1
+        self._in_flight[slot] = None
         if self._options.ordered:
-            self._slots.append(slot)
-        if self._in_flight >= self._options.concurrency:
+            self._in_order.append(slot)
+        if len(self._in_flight) >= self._options.concurrency:
             self._flow.gate.close(self, upto=self._depth)
-        self._flow.run_eagerly(self._work(slot), _no_error, self._depth)
+        self._flow.run_uncounted(self._work(slot), _no_error)
+
+    def resume(self) -> None:
+        """Begin again what was cut off."""
+        for slot in [slot for slot in self._in_flight if not slot.is_done]:
+            self._flow.run_uncounted(self._work(slot), _no_error)
+
+    def forget(self) -> int:
+        """Drop what was cut off, and return how many events that were."""
+        count = len(self._in_flight)
+        self._in_flight.clear()
+        self._in_order.clear()
+        self._flow.gate.open(self)
+        return count
 
     async def _work(self, slot: _Slot) -> None:
         try:
@@ -75,6 +90,12 @@ class AsyncSegment:
                 result = self._part.apply(slot.context, slot.event, result)
         except Exception as error:  # noqa: BLE001 - it is the error of this event
             slot.error = error
+        except asyncio.CancelledError as error:
+            if self._flow.is_closed:
+                raise
+            # Nobody may wait for ever for an event because what it waited for was cancelled.
+            slot.error = ProcessingError(CANCELLED)
+            slot.error.__cause__ = error
         else:
             slot.result = result
         self._leave(slot)
@@ -113,19 +134,17 @@ class AsyncSegment:
 
     def _leave(self, slot: _Slot) -> None:
         """Hand on `slot`, or in order everything that waited for it."""
-        done: list[_Slot] = []
-        if not self._options.ordered:
-            done.append(slot)
-        else:
-            while self._slots and self._slots[0].is_done:
-                done.append(self._slots.popleft())
+        done: list[_Slot] = [] if self._options.ordered else [slot]
+        while self._in_order and self._in_order[0].is_done:
+            done.append(self._in_order.popleft())
         if not done:
             return
-        self._in_flight -= len(done)
+        for each in done:
+            del self._in_flight[each]
         try:
             self._hand_on(done)
         finally:
-            if self._in_flight < self._options.concurrency:
+            if len(self._in_flight) < self._options.concurrency:
                 self._flow.gate.open(self)
             self._flow.changed()
 

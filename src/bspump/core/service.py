@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bspump.abc.connection import Connection
-from bspump.abc.errors import DuplicateNameError, UnknownNameError
+from bspump.abc.errors import ConfigError, ConfigErrors, DuplicateNameError, UnknownNameError
 from bspump.abc.host import Context
 from bspump.abc.lookup import Lookup
+from bspump.abc.source import TriggerSource
 
 from .log import get_logger
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from .pipeline import Pipeline
 
 log = get_logger(__name__)
+
+_CLOSE_S = 10.0
+"""So long a lookup or a connection may take to close."""
 
 T = TypeVar("T")
 
@@ -68,6 +72,9 @@ class BSPumpService(Service):
         self.Lookups: dict[str, Lookup] = {}
         self.Matrixes: dict[str, Any] = {}
         self.LookupFactories: list[Any] = []
+        self._ending: set[asyncio.Task[None]] = set()
+        # It registers where lookups can come from, and whoever makes one has an application.
+        from bspump.clients import lookups  # noqa: F401
 
     def add_pipeline(self, pipeline: Pipeline) -> None:
         """Register a pipeline; raises DuplicateNameError if its Id is taken."""
@@ -86,7 +93,17 @@ class BSPumpService(Service):
         """
         if self.Pipelines.get(pipeline.Id) is pipeline:
             del self.Pipelines[pipeline.Id]
-        return self.App.spawn(pipeline.dispose(), name=f"end of pipeline {pipeline.Id}")
+        task = self.App.spawn(self._dispose(pipeline), name=f"end of pipeline {pipeline.Id}")
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+        return task
+
+    async def _dispose(self, pipeline: Pipeline) -> None:
+        await pipeline.dispose()
+        for other in self.Pipelines.values():
+            other.unlink(pipeline)
+        # It may have been the last one that the end of the application waited for.
+        self.check_finished()
 
     def add_connection(self, connection: T) -> T:
         """Register a connection and return it; raises DuplicateNameError."""
@@ -168,12 +185,23 @@ class BSPumpService(Service):
             pipeline.start()
 
     async def finalize(self, app: BSPumpApplication) -> None:
+        while self._ending:
+            await asyncio.wait(self._ending)
         await self._stop_pipelines()
-        for connection in self.Connections.values():
-            try:
-                await connection.close()
-            except Exception:  # It was to be closed anyway, and the others must be too.
-                log.exception("closing failed", connection=connection.Id)
+        for pipeline in self.Pipelines.values():
+            for source in pipeline.Sources:
+                for trigger in source.Triggers if isinstance(source, TriggerSource) else ():
+                    trigger.close()
+        things: list[Lookup | Connection] = [*self.Lookups.values(), *self.Connections.values()]
+        for thing in things:
+            await self._close(thing)
+
+    async def _close(self, thing: Lookup | Connection) -> None:
+        try:
+            async with asyncio.timeout(_CLOSE_S):
+                await thing.close()
+        except Exception:  # It was to be closed anyway, and the others must be too.
+            log.exception("closing failed", what=repr(thing))
 
     def check_finished(self) -> None:
         """End the application when all input was bounded and has been delivered."""
@@ -184,14 +212,24 @@ class BSPumpService(Service):
             self.App.stop()
 
     async def _load_lookups(self) -> None:
-        """Load all lookups but the lazy ones, at the same time; report each that fails."""
+        """Load all lookups but the lazy ones, at the same time; report each that fails.
+
+        Raises:
+            ConfigErrors: some that are required have no content.
+        """
         eager = [lookup for lookup in self.Lookups.values() if not lookup.Lazy]
         results = await asyncio.gather(*(e.load() for e in eager), return_exceptions=True)
+        missing: list[ConfigError] = []
         for lookup, result in zip(eager, results, strict=True):
             if isinstance(result, Exception):
-                log.error("lookup could not be loaded", lookup=lookup.Id, error=str(result))
+                if lookup.Config.get("required") and lookup.LoadedAt is None:
+                    missing.append(_missing(lookup, result))
+                else:
+                    log.error("lookup could not be loaded", lookup=lookup.Id, error=str(result))
             elif isinstance(result, BaseException):
                 raise result
+        if missing:
+            raise ConfigErrors(missing)
 
     async def _stop_pipelines(self) -> None:
         """Stop those that feed others first, so that these can still deliver what they get."""
@@ -205,6 +243,15 @@ class BSPumpService(Service):
                 elif isinstance(result, BaseException):
                     raise result
             waiting = [pipeline for pipeline in waiting if pipeline not in now]
+
+
+def _missing(lookup: Lookup, error: Exception) -> ConfigError:
+    return ConfigError(
+        f"lookup {lookup.Id!r} could not be loaded [{ConfigError.Code}]\n"
+        f"  cause: {error or type(error).__name__}\n"
+        f"  what to do: see to its content, or set `required = no` in [lookup:{lookup.Id}] to"
+        " start without"
+    )
 
 
 def _is_fed(pipeline: Pipeline, others: Collection[Any]) -> bool:

@@ -35,6 +35,7 @@ class _TimedTrigger(Trigger):
     def close(self) -> None:
         if self._task is not None:
             self._task.cancel()
+            self._task = None
 
 
 class PeriodicTrigger(_TimedTrigger):
