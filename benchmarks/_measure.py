@@ -30,7 +30,7 @@ async def cpu_ns_awaited(events: int, work: Callable[[], Awaitable[object]]) -> 
     return (time.process_time_ns() - start) / events
 
 
-def in_turns(runs: Mapping[str, Run], *, repetitions: int = 7) -> dict[str, float]:
+def in_turns(runs: Mapping[str, Run], *, repetitions: int = 9) -> dict[str, float]:
     """Return the median of each run; they take turns, so that all see the same machine."""
     found: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repetitions):

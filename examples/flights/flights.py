@@ -8,13 +8,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from records import Airline, Airport, Flight, Plane, Weather, observed, scheduled, typed
-from replay import Replay, Stream
-
 import bspump
 import bspump.common
 import bspump.file
 import bspump.lookup
+from records import Airline, Airport, Flight, Plane, Weather, observed, scheduled, typed
+from replay import Replay, Stream
 
 KINDS: dict[str, Any] = {"weather": Weather, "flight": Flight}
 FASTEST_MPH = 200
@@ -22,6 +21,8 @@ FASTEST_MPH = 200
 
 class Flights(bspump.Pipeline):
     """Replays flights and weather, and writes each flight with all that is known about it."""
+
+    ConfigDefaults = {"on_error": "exit"}  # Nobody is there who could repair it and go on.
 
     def __init__(self, app: Any, data: Path, output: Path) -> None:
         super().__init__(app)

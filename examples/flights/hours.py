@@ -18,6 +18,8 @@ DELAYED_MIN = 15
 class Hours(bspump.Pipeline):
     """Adds up the flights of each airport and hour, and keeps the sums in a table."""
 
+    ConfigDefaults = {"on_error": "exit"}  # Nobody is there who could repair it and go on.
+
     def __init__(self, app: Any, database: Path) -> None:
         super().__init__(app)
         self.build(

@@ -11,14 +11,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import bspump
 import check
 import report
+from bspump.cli.progress import show_progress
 from flights import Flights, lookups
 from hours import Hours
 from records import data_directory
-
-import bspump
-from bspump.cli.progress import show_progress
 
 STOPPED_EARLY = 130
 WRONG_CONFIGURATION = 78
@@ -41,8 +40,6 @@ class FlightsApplication(bspump.BSPumpApplication):
         self.Hours = Hours(self, self.Database)
         self.PumpService.add_lookups(*lookups(self, self.Data))
         self.PumpService.add_pipelines(Flights(self, self.Data, self.Output), self.Hours)
-        for pipeline in self.PumpService.Pipelines.values():
-            pipeline.PubSub.subscribe("bspump.pipeline.error!", self._on_error)
 
     def create_argument_parser(self) -> Any:
         parser = super().create_argument_parser()
@@ -51,13 +48,6 @@ class FlightsApplication(bspump.BSPumpApplication):
         parser.add_argument("--check", action="store_true", help="compare with DuckDB at the end")
         parser.add_argument("--quiet", action="store_true", help="print nothing but problems")
         return parser
-
-    async def main(self) -> None:
-        if any(lookup.LastError for lookup in self.PumpService.Lookups.values()):
-            self.stop(1)  # The log says why. Flights without their planes are of no use.
-
-    def _on_error(self, message: str, **_: Any) -> None:
-        self.stop(1)  # Nobody is there who could repair it and go on.
 
 
 def main() -> int:
