@@ -1,0 +1,16 @@
+"""Apache Kafka: topics as sources and sinks."""
+
+from .connection import KafkaConnection
+from .key_filter import KafkaKeyFilter
+from .sink import KafkaBatchSink, KafkaSink
+from .source import KafkaSource
+from .topic_initializer import KafkaTopicInitializer
+
+__all__ = [
+    "KafkaBatchSink",
+    "KafkaConnection",
+    "KafkaKeyFilter",
+    "KafkaSink",
+    "KafkaSource",
+    "KafkaTopicInitializer",
+]

@@ -1,0 +1,214 @@
+"""A sink that writes to topics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from bspump.abc.capabilities import Can
+from bspump.abc.errors import (
+    ConfigError,
+    NotConnectedError,
+    PartialWriteError,
+    PumpError,
+    RejectedError,
+    TransientError,
+)
+from bspump.abc.options import Options
+from bspump.abc.sink import Batch, BatchSink
+from bspump.formats.json_codec import JsonCodec
+from bspump.formats.reject import rejected
+
+from .connection import Client, KafkaConnection, in_thread
+from .delivery import Delivery, Record
+from .options import KafkaSinkOptions
+from .settings import LibrdkafkaConfigurable
+
+if TYPE_CHECKING:
+    from bspump.abc.host import Application, Context, Event, Pipeline
+
+# What a delivery report needs to get here before the engine gives a write up.
+_IN_TIME = 0.9
+
+
+class KafkaSink(LibrdkafkaConfigurable, BatchSink[KafkaSinkOptions]):
+    """Write events to topics; a batch is done when the brokers have confirmed each message.
+
+    An event is bytes, text (UTF-8) or a dict or list (JSON). Its context may say more:
+    `kafka_topic`, `kafka_key`, `kafka_partition` and `kafka_headers`, a dict or a list of pairs.
+    So what a `KafkaSource` reads keeps its key and its headers.
+
+    At least once: the producer is idempotent, so what librdkafka repeats is written once and in
+    order; what is written again after a crash, a cancel or `write_timeout` comes twice. A
+    message that can never be written (too large, no such partition, no bytes) is set aside. A
+    topic that does not exist is waited for. A missing right stops the pipeline, and loses
+    nothing.
+
+    Args:
+        connection: Id of a `KafkaConnection`, or the connection.
+        key_serializer: makes bytes of `kafka_key`; without it, that is bytes or text.
+    """
+
+    OptionsClass: ClassVar[type[Options]] = KafkaSinkOptions
+    Capabilities: ClassVar[Can] = Can.PARTIAL
+    ConfigDefaults: ClassVar[Mapping[str, Any]] = {
+        "queue.buffering.max.messages": 30_000,
+        "queue.buffering.max.kbytes": 2_561_024,
+        "batch.num.messages": 10_000,
+        "batch.size": 1_000_000,
+        "linger.ms": 5,
+    }
+    # Who waits for each report has no use for those of success, and they cost most of the time.
+    Fixed: ClassVar[Mapping[str, bool]] = {"delivery.report.only.error": True}
+
+    def __init__(
+        self,
+        app: Application,
+        pipeline: Pipeline,
+        connection: str | KafkaConnection,
+        id: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        *,
+        key_serializer: Callable[[Any], bytes] | None = None,
+    ) -> None:
+        super().__init__(app, pipeline, id, config)
+        located: Any = app.PumpService.locate_connection(connection)
+        self.Connection: KafkaConnection = located
+        self.KeySerializer = key_serializer
+        self._json = JsonCodec()
+        self._client: Client | None = None
+        self._is_stale = False
+        self._executor: ThreadPoolExecutor | None = None
+
+    async def connect(self) -> None:
+        client = self.Connection.make_client("Producer", self._client_settings())
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"kafka {self.Id}")
+        await in_thread(self._executor, client.check)
+        self._client, self._is_stale = client, False
+
+    def _client_settings(self) -> dict[str, Any]:
+        settings: dict[str, Any] = {**self.Settings, **self.Fixed}
+        chosen = {**self.Connection.Settings, **self.Settings}
+        if not chosen.keys() & {"acks", "request.required.acks", "enable.idempotence"}:
+            settings["enable.idempotence"] = True
+        if not chosen.keys() & {"message.timeout.ms", "delivery.timeout.ms"}:
+            timeout_s = self.Options.write_timeout * _IN_TIME
+            if timeout_s:
+                settings["message.timeout.ms"] = max(1, round(timeout_s * 1000))
+        return settings
+
+    def size_bytes(self, event: Event, /) -> int:
+        """Return the size of bytes and text; of what becomes JSON, about what that will have."""
+        if isinstance(event, bytes | str):
+            return len(event)
+        return 16 * len(event) if isinstance(event, dict | list) else 0
+
+    async def write(self, batch: Batch, /) -> None:
+        client, executor = self._client, self._executor
+        if client is None or executor is None:
+            raise NotConnectedError(f"{self.Id}: not connected")
+        if self._is_stale:
+            raise NotConnectedError(f"{self.Id}: a new client is needed after a missing right")
+        delivery = _Job(self, client, batch)
+        try:
+            errors = await in_thread(executor, delivery.run)
+        except asyncio.CancelledError:
+            delivery.cancel()
+            raise
+        if client.Fatal is not None:
+            raise NotConnectedError(f"{self.Connection.Where}: {client.Fatal.str()}")
+        if errors:
+            # A client remembers what it may not do, even when it may again.
+            self._is_stale = any(isinstance(error, ConfigError) for error in errors.values())
+            raise _summary(errors, len(batch))
+
+    def record(self, context: Context, event: Event) -> Record:
+        """Return the message of an event.
+
+        Raises:
+            RejectedError: it cannot be made.
+        """
+        if isinstance(event, bytes):
+            value = event
+        elif isinstance(event, str):
+            value = event.encode("utf-8", "surrogatepass")
+        elif isinstance(event, dict | list):
+            value = self._json.encode(event)
+        else:
+            raise rejected(self.Id, "bytes, text, a dict or a list", event)
+        key = context.get("kafka_key")
+        if key is not None and self.KeySerializer is not None:
+            key = self.KeySerializer(key)
+        headers = context.get("kafka_headers")
+        topic = context.get("kafka_topic") or self.Options.topic
+        return Record(topic, value, key, context.get("kafka_partition", -1), headers or None)
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        executor, self._executor = self._executor, None
+        if executor is None:
+            return
+        if client is not None:
+            # What is not confirmed by now belongs to a write that was given up.
+            await in_thread(executor, client.Handle.purge)
+            await in_thread(executor, client.Handle.close)
+        executor.shutdown(wait=False)
+
+    def rest_get(self) -> dict[str, Any]:
+        return {**super().rest_get(), "topic": self.Options.topic}
+
+
+KafkaBatchSink = KafkaSink
+"""The name of older programs."""
+
+
+class _Job:
+    """A batch on its way through the thread of the producer."""
+
+    def __init__(self, sink: KafkaSink, client: Client, batch: Batch) -> None:
+        self._sink, self._client, self._batch = sink, client, batch
+        self._delivery: Delivery | None = None
+        self._is_cancelled = False
+
+    def cancel(self) -> None:
+        """Let go what is not sent yet."""
+        self._is_cancelled = True
+        if self._delivery is not None:
+            self._delivery.cancel()
+
+    def run(self) -> dict[int, PumpError]:
+        """Write the batch; return the errors by index."""
+        sink, batch = self._sink, self._batch
+        errors: dict[int, PumpError] = {}
+        records: dict[int, Record] = {}
+        for index, (context, event) in enumerate(zip(batch.contexts, batch.events, strict=True)):
+            try:
+                records[index] = sink.record(context, event)
+            except RejectedError as error:
+                errors[index] = error
+        self._delivery = Delivery(
+            self._client.Handle,
+            records,
+            sink.Connection.Where,
+            sink.Options.write_timeout * (1 - _IN_TIME),
+        )
+        if self._is_cancelled:
+            return errors
+        return {**errors, **self._delivery.run()}
+
+
+def _summary(errors: Mapping[int, PumpError], count: int) -> PumpError:
+    """Return what the engine is to do about a batch of `count` events, some of which failed."""
+    if len(errors) == count and all(isinstance(e, ConfigError) for e in errors.values()):
+        return next(iter(errors.values()))
+    # Where others were written, those that lack a right are tried once more, among themselves.
+    return PartialWriteError(
+        {
+            index: error
+            if isinstance(error, TransientError | RejectedError)
+            else TransientError(str(error))
+            for index, error in sorted(errors.items())
+        }
+    )
