@@ -224,9 +224,10 @@ class BSPumpApplication:
         for part in parts:
             self._begun.append((type(part).__name__, partial(part.finalize, self)))
             await part.initialize(self)
-        # What was made so far lives as long as the application: it need not be looked at again.
-        gc.collect()
-        gc.freeze()
+        if self._owns_loop:
+            # What was made so far lives as long as the application: it need not be looked at again.
+            # Not collected first, for that takes its time in a large process and gains little.
+            gc.freeze()
         self.PubSub.publish("Application.run!")
         self.spawn(ticks.run(), name="ticks")
         self._main = self.spawn(self.main(), name="main")
@@ -245,7 +246,8 @@ class BSPumpApplication:
                     log.exception("finalizing failed", part=name)
         finally:
             await self._end_tasks()
-            gc.unfreeze()
+            if self._owns_loop:
+                gc.unfreeze()
 
     async def _end_tasks(self) -> None:
         """Cancel what still runs, and wait for it, but not for ever."""
