@@ -16,15 +16,19 @@ decides which promises are tested; the others are skipped with the reason::
 from . import _rewrite  # noqa: F401 - before the modules it is about
 from .base import Contract, does_not_apply
 from .codec import CodecContract, CodecTarget
+from .dead_letters import DeadLetterContract
 from .lookup import LookupContract, LookupTarget
 from .processor import ProcessorContract, ProcessorTarget
 from .sink import SinkContract, SinkTarget
 from .source import SourceContract, SourceTarget
+from .state import StateStoreContract
+from .state_target import StateStoreTarget
 
 __all__ = [
     "CodecContract",
     "CodecTarget",
     "Contract",
+    "DeadLetterContract",
     "LookupContract",
     "LookupTarget",
     "ProcessorContract",
@@ -33,5 +37,7 @@ __all__ = [
     "SinkTarget",
     "SourceContract",
     "SourceTarget",
+    "StateStoreContract",
+    "StateStoreTarget",
     "does_not_apply",
 ]

@@ -8,4 +8,6 @@ if "pytest" in sys.modules:
     sys.modules["pytest"].register_assert_rewrite(
         *(f"bspump.testing.contracts.{name}" for name in ("base", "codec", "lookup", "processor")),
         *(f"bspump.testing.contracts.{name}" for name in ("sink", "source")),
+        *(f"bspump.testing.contracts.{name}" for name in ("dead_letters", "state")),
+        *(f"bspump.testing.contracts.{name}" for name in ("state_data", "state_target")),
     )
