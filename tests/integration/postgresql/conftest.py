@@ -1,8 +1,7 @@
-"""A database of its own for each test, at the server of the session."""
+"""An empty database for each test, at the server of the session."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,10 +9,12 @@ import pytest
 
 psycopg = pytest.importorskip("psycopg")
 
-from bspump.postgresql import PostgreSQLConnection  # noqa: E402
+from bspump.postgresql import (  # noqa: E402
+    PostgreSQLConnection,
+    PostgreSQLReplicationSource,
+)
+from bspump.testing.contracts.base import maker  # noqa: E402
 from bspump.testing.servers import PostgresServer  # noqa: E402
-
-_numbers = itertools.count()
 
 
 class Database:
@@ -73,23 +74,50 @@ class Database:
         return int(rows[0][0]) if rows else -1
 
 
+NAME = "bspump_postgresql"
+EMPTY = """
+    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid();
+    SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+    WHERE database = current_database() AND NOT temporary;
+    DROP SCHEMA public CASCADE;
+    CREATE SCHEMA public;
+    DO $$ DECLARE p record; BEGIN
+        FOR p IN SELECT pubname FROM pg_publication LOOP
+            EXECUTE format('DROP PUBLICATION %I', p.pubname);
+        END LOOP;
+    END $$
+"""
+
+
 @pytest.fixture
 def database(postgres: PostgresServer) -> Iterator[Database]:
-    name = f"bspump_{next(_numbers)}"
-    maintenance = Database(postgres, "postgres")
-    with maintenance.connect(autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    yield Database(postgres, name)
+    """Return a database that is empty; it is made once, which takes longer than emptying it."""
+    database = Database(postgres, NAME)
+    with Database(postgres, "postgres").connect(autocommit=True) as connection:
+        if not connection.execute(
+            "SELECT 1 FROM pg_database WHERE datname = %s", [NAME]
+        ).fetchone():
+            connection.execute(f"CREATE DATABASE {NAME}")
+    yield database
     postgres.start()  # A test may have killed or paused it.
-    with maintenance.connect(autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots"
-            " WHERE database = %s AND active",
-            [name],
-        )
-        connection.execute(
-            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
-            " WHERE database = %s AND NOT temporary",
-            [name],
-        )
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with database.connect(autocommit=True) as connection:
+        connection.execute(EMPTY)
+
+
+@pytest.fixture
+def slot(database):
+    """Return the name of a slot that nobody has made yet."""
+    return f"slot_{database.name}"
+
+
+@pytest.fixture
+def make(database, slot):
+    """Return what makes a source of the changes of an empty table."""
+    database.execute("CREATE TABLE items (id integer PRIMARY KEY, name text, doc text)")
+
+    def make(**config):
+        given = {"slot_name": slot, "tables": "items", "retry.first": 0.01, **config}
+        return maker(database.make(PostgreSQLReplicationSource, **given))
+
+    return make

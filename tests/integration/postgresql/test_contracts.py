@@ -34,13 +34,13 @@ TABLE = "CREATE TABLE events (number integer, text text NOT NULL CHECK (text <> 
 POISON = {"number": -1, "text": "poison"}
 
 
-def inserter(database, table="events"):
+def inserter(database):
     """Return what writes events to a table, all in one transaction."""
 
     def write(events):
         with database.connect() as connection:
             connection.cursor().executemany(
-                f"INSERT INTO {table} (number, text) VALUES (%(number)s, %(text)s)", events
+                "INSERT INTO events (number, text) VALUES (%(number)s, %(text)s)", events
             )
 
     return write
@@ -52,9 +52,6 @@ def stored(database):
         return [{"number": number, "text": text} for number, text in rows]
 
     return stored
-
-
-# PostgreSQL has no text with a zero in it; the texts of the kit have none either.
 
 
 class TestAppendingSink(SinkContract):
