@@ -92,7 +92,8 @@ def test_public_attributes_of_components_are_camel_case(
         f"{cls.__module__}.{cls.__qualname__}.{name}"
         for cls, definition in components.items()
         for name in _assigned(definition)
-        if not name.startswith("_") and not CAMEL_CASE.fullmatch(name)
+        if not name.startswith("_")
+        and not CAMEL_CASE.fullmatch(name)
         # A method that an instance replaces by a function keeps the name of the method.
         and not inspect.isfunction(getattr(cls, name, None))
         and not any(name in vars(base) for base in inspect.getmro(cls) if _is_foreign(base))

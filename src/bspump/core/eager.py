@@ -15,9 +15,7 @@ from asyncio import _enter_task, _leave_task
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
-from bspump.abc.errors import ProcessingError
-
-from .tasks import CANCELLED
+from .tasks import cancelled
 
 _WAITING = {"GET_AWAITABLE", "GET_AITER", "GET_ANEXT", "BEFORE_ASYNC_WITH", "SEND"}
 
@@ -64,7 +62,7 @@ class Eager:
         except StopIteration:
             return None
         except asyncio.CancelledError as error:
-            raise ProcessingError(CANCELLED) from error
+            raise cancelled(error) from error
         finally:
             _leave_task(loop, carrier.task)
             if current is not None:
@@ -158,14 +156,9 @@ class _Carrier:
         except asyncio.CancelledError as error:
             if self.task.cancelling():
                 raise
-            self._failed(_caused(ProcessingError(CANCELLED), error))
+            self._failed(cancelled(error))
         except Exception as error:  # noqa: BLE001 - whoever started it is its owner
             self._failed(error)
-
-
-def _caused(error: Exception, cause: BaseException) -> Exception:
-    error.__cause__ = cause
-    return error
 
 
 class _Rest:

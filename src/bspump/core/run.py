@@ -13,7 +13,7 @@ from bspump.abc.source import PullSource, Source
 from .drive_sink import SinkDriver
 from .drive_source import SourceDriver
 from .parts import Parts
-from .tasks import Tasks, unless_cancelled
+from .tasks import Tasks, cancelled, unless_cancelled
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline
@@ -87,10 +87,16 @@ class Run:
     async def guard(self, coro: Coroutine[Any, Any, Any]) -> Any:
         """Wait for `coro`; what it raises is an error of the pipeline."""
         try:
-            return await unless_cancelled(coro)
+            return await coro
+        except asyncio.CancelledError as error:
+            # As `unless_cancelled`, which would cost every task of a generator something.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            self._pipeline.set_error(None, None, cancelled(error))
         except Exception as error:  # noqa: BLE001 - the pipeline owns the errors of its tasks
             self._pipeline.set_error(None, None, error)
-            return None
+        return None
 
     async def unless(
         self, signal: Coroutine[Any, Any, None], work: Coroutine[Any, Any, Any]

@@ -6,13 +6,13 @@ import asyncio
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any
 
-from bspump.abc.errors import NotConnectedError, ProcessingError, TransientError
+from bspump.abc.errors import NotConnectedError, TransientError
 from bspump.abc.host import Context, Event
 from bspump.abc.options import Options
 from bspump.abc.processor import AsyncOptions, AsyncProcessor
 
 from .retry import Backoff
-from .tasks import CANCELLED
+from .tasks import cancelled
 
 if TYPE_CHECKING:
     from .flow import Flow
@@ -94,8 +94,7 @@ class AsyncSegment:
             if self._flow.is_closed:
                 raise
             # Nobody may wait for ever for an event because what it waited for was cancelled.
-            slot.error = ProcessingError(CANCELLED)
-            slot.error.__cause__ = error
+            slot.error = cancelled(error)
         else:
             slot.result = result
         self._leave(slot)

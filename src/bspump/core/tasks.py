@@ -12,7 +12,12 @@ from bspump.abc.host import Application
 T = TypeVar("T")
 Guard = Callable[[Coroutine[Any, Any, Any]], Coroutine[Any, Any, Any]]
 
-CANCELLED = "it was cancelled by something that it waited for"
+
+def cancelled(cause: asyncio.CancelledError) -> ProcessingError:
+    """Return the error that a cancellation is which nobody asked for."""
+    error = ProcessingError("it was cancelled by something that it waited for")
+    error.__cause__ = cause
+    return error
 
 
 async def unless_cancelled(work: Coroutine[Any, Any, T]) -> T:
@@ -30,7 +35,7 @@ async def unless_cancelled(work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        raise ProcessingError(CANCELLED) from error
+        raise cancelled(error) from error
 
 
 async def end_tasks(
@@ -70,9 +75,14 @@ class Tasks:
     ) -> asyncio.Task[Any]:
         """Run `work`, which waits for `inner`."""
         task = self._app.spawn(work, name=f"{self._name}: {name}")
-        # A task that is cancelled before it has begun never gets to its coroutine.
-        task.add_done_callback(lambda _: inner.close())
-        self.add(task)
+        self._tasks.add(task)
+
+        def ended(task: asyncio.Task[Any]) -> None:
+            self._tasks.discard(task)
+            # A task that is cancelled before it has begun never gets to its coroutine.
+            inner.close()
+
+        task.add_done_callback(ended)
         return task
 
     def add(self, task: asyncio.Task[Any]) -> None:

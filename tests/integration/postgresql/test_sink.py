@@ -89,7 +89,7 @@ async def test_refused_rows_are_set_aside_one_by_one(database, sink):
     events = rows(100)
     events[10] = {"id": 10, "name": "a\x00b"}
     events[20] = {"id": "twenty", "name": "x"}
-    events[30] = {"id": 30, "nome": "x"}
+    events[30] = {"id": 30, "title": "x"}
     events[40] = {"id": 41, "name": "the same id as the next"}
     events[50] = "no dict"
     events[60] = {"id": 60, "name": object()}
@@ -158,8 +158,8 @@ async def test_a_query_may_name_its_fields(database, sink):
     ("config", "message"),
     [
         ({"table": "nowhere"}, "'nowhere' is not there"),
-        ({"columns": "id, nome"}, "has no column 'nome'"),
-        ({"key": "nome"}, "has no column 'nome'"),
+        ({"columns": "id, title"}, "has no column 'title'"),
+        ({"key": "title"}, "has no column 'title'"),
         ({"query": "SELECT 1"}, "expected one of them"),
         ({"table": ""}, "expected one of them"),
     ],

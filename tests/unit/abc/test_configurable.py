@@ -1,4 +1,3 @@
-
 """Whatever has a section of the configuration: which keys it may have, and what it sees."""
 
 from __future__ import annotations

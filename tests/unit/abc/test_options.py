@@ -1,4 +1,3 @@
-
 """Options: declared once, filled from defaults, a section and `config=`, checked all at once."""
 
 from __future__ import annotations
