@@ -12,7 +12,7 @@ PYTHON ?= $(shell for name in $(CANDIDATES); do \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bench fix lock clean distclean
+.PHONY: help setup demo test check bench fix reference lock clean distclean
 
 help:  ## show this list
 	@echo "usage: make TARGET"
@@ -65,6 +65,10 @@ bench: $(STAMP)  ## run every script in benchmarks/, one after the other
 fix: $(STAMP)  ## repair what lint and format can repair
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+reference: $(STAMP)  ## write docs/reference anew from the options of all parts
+	$(BIN)/python -c "import pathlib, bspump.cli.reference as r; \
+		r.write_reference(pathlib.Path('docs/reference'))"
 
 lock: $(STAMP)  ## resolve requirements-dev.txt anew (ARGS=--upgrade for newer versions)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv

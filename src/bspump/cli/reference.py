@@ -124,6 +124,8 @@ def _shown(default: Any) -> str:
         return "`yes`" if default else "`no`"
     if isinstance(default, float):
         return f"`{default:g}`"
+    if isinstance(default, str) and not default.isprintable():
+        return f"`{default!r}`"
     return "" if default in (None, "", (), [], {}) else f"`{default}`"
 
 

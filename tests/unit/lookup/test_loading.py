@@ -223,6 +223,7 @@ async def test_the_application_loads_its_lookups_at_start(tmp_path, caplog):
         args=[
             *("--set", f"[lookup:Users] source_url={tmp_path / 'users.json'}"),
             *("--set", f"[lookup:Gone] source_url={tmp_path / 'gone.json'}"),
+            *("--set", "[lookup:Gone] required=no"),
             *("--set", f"[lookup:Lazy] source_url={tmp_path / 'gone.json'}"),
         ]
     )
@@ -243,8 +244,8 @@ async def test_options_of_a_provider_hold_for_all_of_its_kind_or_for_one_lookup(
             *("--set", "[lookupprovider:Large] max_bytes=1MiB"),
         ]
     )
-    small = DictionaryLookup(app, "Small", config={"source_url": "a"})
-    large = DictionaryLookup(app, "Large", config={"source_url": "a"})
+    small = DictionaryLookup(app, "Small", config={"source_url": "a", "required": "no"})
+    large = DictionaryLookup(app, "Large", config={"source_url": "a", "required": "no"})
     async with app.running():
         assert small.Provider.Options.max_bytes == 1024
         assert large.Provider.Options.max_bytes == 1 << 20
