@@ -34,9 +34,16 @@ cname=web.example.org,www.example.org
 
 
 def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Return a port that is free for datagrams and for streams, as dnsmasq needs both."""
+    while True:
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram,
+        ):
+            stream.bind(("127.0.0.1", 0))
+            with suppress(OSError):
+                datagram.bind(stream.getsockname())
+                return stream.getsockname()[1]
 
 
 @pytest.fixture

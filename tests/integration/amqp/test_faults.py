@@ -105,7 +105,8 @@ async def test_a_broker_that_hangs_is_given_up_and_found_again(broker):
 
 async def test_a_queue_that_is_deleted_is_declared_again(broker):
     async with Harness() as harness:
-        config = {"topology.declare": "yes", "topology.type": "quorum"}
+        # A quorum queue refuses messages while it elects the leader of its second life.
+        config = {"topology.declare": "yes", "topology.type": "classic"}
         harness.chain(functools.partial(broker.source(AMQPSource, **config)))
         await eventually(broker.has_queue)
         await broker.write(numbers(5))
