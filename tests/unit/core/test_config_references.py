@@ -24,7 +24,7 @@ OPTIONS: dict[tuple[str, str], Any] = {
     ("b", "three"): "${a:one}",
     ("a", "dangling"): "${b:missing}",
 }
-ENVIRONMENT = {"HOME": "/root", "DOLLARS": "${host} $HOME $$"}
+ENVIRONMENT = {"HOME": "/home/ann", "DOLLARS": "${host} $HOME $$"}
 
 
 def resolved(value: Any, key: str = "key") -> Any:
@@ -43,10 +43,10 @@ def resolved(value: Any, key: str = "key") -> Any:
         ("${a:host}-${a:port}", "h-9200"),
         ("${connection:C:user}", "joe"),
         ("${url}path", "http://h:9200/path"),
-        ("${env:HOME}/x", "/root/x"),
+        ("${env:HOME}/x", "/home/ann/x"),
         ("${env:MISSING:/a:x}", "/a:x"),
         ("${env:MISSING:}", ""),
-        ("$HOME and ${HOME}", "/root and /root"),
+        ("$HOME and ${HOME}", "/home/ann and /home/ann"),
         ("pa$word $5 $ ${", "pa$word $5 $ ${"),
         ("$$HOME $$$$ $${host}", "$HOME $$ ${host}"),
         (5, 5),
