@@ -7,8 +7,9 @@ import contextlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bspump.state.plain import decode, encode, encode_key
-from bspump.testing.contracts.state_target import exactly
+from bspump.abc.errors import ConfigError
+from bspump.state.plain import decode, encode, encode_all, encode_key, encode_keys
+from bspump.testing.contracts.state_target import ODD, exactly
 
 SCALARS = st.one_of(
     st.none(),
@@ -48,6 +49,50 @@ def test_a_key_comes_back_as_one_that_is_equal(key):
     found = decode(encode_key(key, of="it"))
     assert exactly(found) == exactly(decode(encode_key(found, of="it")))
     assert found == key
+
+
+def one_by_one(encode_one, values):
+    try:
+        return [encode_one(value, of="it") for value in values]
+    except ConfigError as error:
+        return str(error)
+
+
+def together(encode_many, values):
+    try:
+        return encode_many(values, of="it")
+    except ConfigError as error:
+        return str(error)
+
+
+SIMPLE = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(KEY_SCALARS, inner, max_size=4)
+    ),
+    max_leaves=10,
+)
+PERHAPS_ODD = st.recursive(
+    st.one_of(SCALARS, st.sampled_from(ODD)),
+    lambda inner: st.one_of(st.lists(inner), st.dictionaries(KEY_SCALARS, inner, max_size=4)),
+    max_leaves=10,
+)
+
+
+@given(st.one_of(st.lists(SIMPLE), st.lists(PLAIN), st.lists(PERHAPS_ODD)))
+def test_many_values_become_the_same_bytes_as_each_of_them(values):
+    assert together(encode_all, values) == one_by_one(encode, values)
+
+
+@given(st.lists(st.one_of(KEYS, st.integers(), st.text(), st.just(frozenset()))))
+def test_many_keys_become_the_same_bytes_as_each_of_them(keys):
+    assert together(encode_keys, keys) == one_by_one(encode_key, keys)
+
+
+def test_what_contains_itself_many_times_is_refused_soon():
+    endless = []
+    endless += [endless] * 1000
+    assert "too deep" in together(encode_all, [endless])
 
 
 @given(st.binary(max_size=100))

@@ -15,7 +15,7 @@ from bspump.abc.dead_letters import DeadLetter, DeadLetterOptions, LetterFilter
 from bspump.abc.errors import ConfigError, ExhaustedError
 from bspump.abc.state import Epoch, Snapshot
 from bspump.state import MemoryStateStore, SqliteStateStore
-from bspump.state.keyed_log import Maintenance
+from bspump.state.folding import Maintenance
 
 GROUPS = ["G", "H"]
 PARTS = ["P", "Q", "R"]
@@ -92,6 +92,51 @@ class Stores(RuleBasedStateMachine):
 
         self.both(call)
 
+    @rule(
+        group=st.sampled_from(GROUPS),
+        step=st.integers(0, 3),
+        part=st.sampled_from(PARTS),
+        changed=st.dictionaries(KEYS, st.integers(0, 9), max_size=6),
+        removed=st.lists(KEYS, max_size=3),
+        is_complete=st.booleans(),
+        letters=st.integers(0, 2),
+        decider=st.sampled_from(PARTS),
+    )
+    def stage(self, group, step, part, changed, removed, is_complete, letters, decider):
+        self.number += step
+        number = self.number
+        snapshot = Snapshot(changed=changed, removed=removed, is_complete=is_complete)
+        letters = [letter_of(number)] * letters
+
+        async def call(store):
+            await store.stage(
+                Epoch(
+                    group=group,
+                    number=number,
+                    at_s=number,
+                    states={part: store.freeze(part, snapshot)},
+                    positions={part: {0: number}},
+                    tokens={part: number} if step % 2 else {},
+                    letters=letters,
+                    replayed=[number, number - 2],
+                    deciders=[decider],
+                )
+            )
+
+        self.both(call)
+
+    @rule(group=st.sampled_from(GROUPS), is_promoted=st.booleans())
+    def settle(self, group, is_promoted):
+        async def call(store):
+            staged = await store.staged(group)
+            if not is_promoted:
+                await store.rollback(group)
+            elif staged is not None:
+                await store.promote(group, staged.number)
+            return staged
+
+        self.both(call)
+
     @rule(group=st.sampled_from(GROUPS), part=st.sampled_from(PARTS), epoch=st.integers(0, 20))
     def mark(self, group, part, epoch):
         self.both(lambda s: s.mark(group, epoch, committed=[part], acknowledged=[part]))
@@ -128,13 +173,18 @@ class Stores(RuleBasedStateMachine):
         letters = [letter_of(self.number) for _ in range(count)]
         self.both(lambda s: s.dead_letters.put(letters))
 
-    @rule(ids=st.sets(st.integers(0, 20), max_size=3), is_removed=st.booleans())
-    def use(self, ids, is_removed):
+    @rule(
+        ids=st.sets(st.integers(0, 20), max_size=3),
+        use=st.sampled_from(["remove", "mark", "request"]),
+    )
+    def use(self, ids, use):
         which = LetterFilter(ids=ids)
-        if is_removed:
+        if use == "remove":
             self.both(lambda s: s.dead_letters.remove(which))
-        else:
+        elif use == "mark":
             self.both(lambda s: s.dead_letters.mark_replayed(which, at_s=1.0))
+        else:
+            self.both(lambda s: s.dead_letters.request_replay(which))
 
     @rule()
     def restart(self):
@@ -181,6 +231,7 @@ async def contents(store):
     found.append(await store.dead_letters.find())
     for group in GROUPS:
         found += [await store.load(group), await store.attempts(group)]
+        found.append(await store.staged(group))
         found += [await store.load_state(group, part) for part in PARTS]
     return found
 

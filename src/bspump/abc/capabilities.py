@@ -10,8 +10,10 @@ class Can(Flag):
 
     Of sources: `RESUME` (reads on from a position), `ORDER` (keeps the order of its input),
     `REDELIVER` (a broker brings again what was not acknowledged), `END` (its input is bounded).
+    `IDENTIFY` (what a broker brings again is known by its id and dropped).
     Of sinks: `PARTIAL` (one bad event spares its neighbours), `IDEMPOTENT` (a repeated batch
-    changes nothing).
+    changes nothing), `REWIND` (what was written after the last checkpoint is taken back by
+    `restore`). That a sink is transactional is said by its class.
     """
 
     NOTHING = 0
@@ -21,3 +23,5 @@ class Can(Flag):
     END = auto()
     PARTIAL = auto()
     IDEMPOTENT = auto()
+    REWIND = auto()
+    IDENTIFY = auto()

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from .options import Configurable
 
 if TYPE_CHECKING:
     from .host import Application, Pipeline
+    from .state import PartState, Snapshot
+
+
+class Stateful(Protocol):
+    """What checkpoints keep: parts of pipelines, and what several of them share."""
+
+    def locate_address(self) -> str:
+        """Return the name under which its state is stored."""
+
+    def is_stateful(self) -> bool:
+        """Tell whether it has something to outlive this process."""
+
+    def snapshot(self) -> Snapshot | None:
+        """Return what has changed; see `Component.snapshot`."""
+
+    def restore(self, state: PartState) -> None:
+        """Be as it was; see `Component.restore`."""
 
 
 class Component(Configurable):
@@ -56,6 +73,34 @@ class Component(Configurable):
             config=definition.get("config"),
             **definition.get("args", {}),
         )
+
+    def snapshot(self) -> Snapshot | None:
+        """Override together with `restore`: return what has to outlive this process.
+
+        Called at every checkpoint while no event is on its way; it must not wait. What is in
+        the snapshot is copied before the call of anything else. `changed` and `removed` are
+        relative to the snapshot before, which is never lost. `None`: nothing has changed.
+        """
+        return None
+
+    def restore(self, state: PartState) -> None:
+        """Override together with `snapshot`: be as it was when `state` was taken.
+
+        Called before anything else of a run, on an object that has seen no event, and only if
+        there is a state. The next snapshot is relative to it.
+
+        Raises:
+            ConfigError: the state does not fit; it says what to do.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.restore")
+
+    def is_stateful(self) -> bool:
+        """Tell whether it has something to outlive this process."""
+        return type(self).snapshot is not Component.snapshot
+
+    def shares(self) -> Collection[Stateful]:
+        """Return what it shares with parts of other pipelines, and what is kept with them."""
+        return ()
 
     def locate_address(self) -> str:
         """Return the address under which `PumpService.locate` finds it."""

@@ -47,6 +47,7 @@ class DeadLetter:
             cannot be replayed.
         odd_context: the keys of the context of which only what `repr` says is stored.
         replayed_at_s: when it was replayed; `None` if it was not.
+        is_requested: somebody asked for it to be replayed, and it was not yet since then.
     """
 
     pipeline: str
@@ -62,6 +63,7 @@ class DeadLetter:
     is_repr: bool = False
     odd_context: Sequence[str] = ()
     replayed_at_s: float | None = None
+    is_requested: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,7 @@ class LetterSummary:
     size_bytes: int
     is_repr: bool
     replayed_at_s: float | None
+    is_requested: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +96,7 @@ class LetterFilter:
         since_s: set aside at this time or later, Unix seconds.
         before_s: set aside before this time.
         is_replayed: were they replayed?
+        is_requested: are they to be replayed?
     """
 
     ids: Collection[int] | None = None
@@ -103,6 +107,7 @@ class LetterFilter:
     since_s: float | None = None
     before_s: float | None = None
     is_replayed: bool | None = None
+    is_requested: bool | None = None
 
 
 class LetterStats(NamedTuple):
@@ -156,7 +161,30 @@ class DeadLetterStore(ABC):
 
     @abstractmethod
     async def mark_replayed(self, which: LetterFilter, /, *, at_s: float) -> int:
-        """Note that dead letters were replayed at `at_s`, Unix seconds; return how many."""
+        """Note that dead letters were replayed at `at_s`, Unix seconds; return how many.
+
+        They are not requested any more.
+        """
+
+    @abstractmethod
+    async def request_replay(self, which: LetterFilter, /) -> int:
+        """Ask the application, or the next that is started, to replay letters; return how many.
+
+        Those of which only what `repr` says is stored are left out. Asking twice is harmless;
+        of one that was replayed before, it is asked for another time.
+        """
+
+    @abstractmethod
+    async def requested(self, limit: int = 100, /, *, after: int = 0) -> Sequence[DeadLetter]:
+        """Return letters that are to be replayed, in the order of their ids.
+
+        A letter stays requested until it is marked as replayed, in most cases by the epoch that
+        delivers it: so remember which ones are on their way.
+
+        Args:
+            limit: letters at the most.
+            after: only those with greater ids.
+        """
 
     @abstractmethod
     async def count(self, which: LetterFilter = ALL_LETTERS, /) -> int:

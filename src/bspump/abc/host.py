@@ -161,8 +161,21 @@ class Pipeline(Protocol):
         While the pipeline does not run, the task waits for it to be started.
         """
 
+    def request_checkpoint(self) -> None:
+        """Ask for a checkpoint soon: too much waits for it to be acknowledged or committed."""
+
+    async def checkpoint(self) -> None:
+        """Take a checkpoint of the pipeline and all it is connected to, and wait for it.
+
+        Then all that was passed before is durable and committed; sources are told soon. While the
+        pipeline has an error it waits.
+        """
+
     async def settle(self) -> None:
-        """Wait until nothing is in flight and every sink has made durable what it has taken."""
+        """Wait until nothing is in flight and every sink has made durable what it has taken.
+
+        A transactional sink does so at a checkpoint, so one is taken then.
+        """
 
     def is_finished(self) -> bool:
         """Tell whether all input was bounded and has been delivered."""

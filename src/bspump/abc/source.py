@@ -74,6 +74,9 @@ class Source(Component):
         """Return the pipelines whose events come out of this source; they are stopped first."""
         return ()
 
+    async def emptied(self) -> None:
+        """Wait until all that came from other pipelines was passed on, or cannot be now."""
+
     def progress(self) -> tuple[float, float | None, str] | None:
         """Return (done, total, unit) of bounded input, `None` where there is no such thing."""
         return None
@@ -170,6 +173,10 @@ class PullSource(Source, Generic[OptionsT, P]):
 
     `read` is a function of the position: nothing is to be reset after a crash and nothing is
     lost when it is cancelled.
+
+    Attributes:
+        Position: up to where events were passed on; from the checkpoint at the first `connect`.
+        DurablePosition: up to where everything is durable, as far as a checkpoint has said.
     """
 
     OptionsClass: ClassVar[type[Options]] = PullOptions
@@ -185,6 +192,7 @@ class PullSource(Source, Generic[OptionsT, P]):
     ) -> None:
         super().__init__(app, pipeline, id, config)
         self.Position: P | None = None
+        self.DurablePosition: P | None = None
         self._is_finished = False
 
     async def connect(self) -> None:

@@ -37,17 +37,37 @@ class Snapshot:
 
 
 class FrozenState(NamedTuple):
-    """A snapshot as bytes, made by `StateStore.freeze`; changing the state changes it no more."""
+    """A snapshot as bytes, made by `StateStore.freeze`; changing the state changes it no more.
+
+    Args:
+        version: of the form of the state.
+        value: what is not kept by key.
+        keys: of keyed state, in the order of the changes; of one that is there twice the last
+            change counts.
+        values: one for each key; empty where the key was removed.
+        is_complete: nothing of what was stored before is left.
+    """
 
     version: int
     value: bytes
-    entries: Sequence[tuple[bytes, bytes | None]]
+    keys: Sequence[bytes]
+    values: Sequence[bytes]
     is_complete: bool
 
     @property
     def size_bytes(self) -> int:
         """How much there is to be written."""
-        return len(self.value) + sum(len(k) + len(v or b"") for k, v in self.entries)
+        return len(self.value) + sum(map(len, self.keys)) + sum(map(len, self.values))
+
+    def followed_by(self, newer: FrozenState) -> FrozenState:
+        """Return both as one, as if `newer` had been taken since before this one."""
+        if newer.is_complete:
+            return newer
+        entries = dict(zip(self.keys, self.values, strict=True))
+        entries.update(zip(newer.keys, newer.values, strict=True))
+        return FrozenState(
+            newer.version, newer.value, list(entries), list(entries.values()), self.is_complete
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +96,9 @@ class Epoch:
         states: by address of part.
         tokens: of transactional sinks that have prepared, by address.
         letters: events that were set aside in this epoch: stored exactly once with it.
+        replayed: ids of dead letters that were replayed in it, and are marked as such with it.
+        deciders: addresses of sinks that keep the number of the epoch with their data, and so
+            tell after a crash whether it happened. Such an epoch is staged first.
     """
 
     group: str
@@ -86,6 +109,22 @@ class Epoch:
     states: Mapping[str, FrozenState] = field(default_factory=dict)
     tokens: Mapping[str, Any] = field(default_factory=dict)
     letters: Sequence[DeadLetter] = ()
+    replayed: Collection[int] = ()
+    deciders: Collection[str] = ()
+
+
+class Staged(NamedTuple):
+    """An epoch that is stored and did not happen yet.
+
+    Args:
+        number: of the epoch.
+        deciders: addresses of the sinks that tell whether it happened.
+        addresses: of everything that it changes: sources, parts, sinks, deciders; sorted.
+    """
+
+    number: int
+    deciders: Sequence[str]
+    addresses: Sequence[str] = ()
 
 
 class PreparedToken(NamedTuple):
@@ -182,6 +221,15 @@ class StateStore(ABC):
     def dead_letters(self) -> DeadLetterStore:
         """The dead letters of the application."""
 
+    @property
+    @abstractmethod
+    def lineage(self) -> str:
+        """A random name that the store got when it was made, and keeps; known once it is open.
+
+        Raises:
+            RuntimeError: it was never open.
+        """
+
     @abstractmethod
     async def open(self) -> None:
         """Open the store, and make it where there is nothing yet.
@@ -210,10 +258,43 @@ class StateStore(ABC):
     async def commit(self, epoch: Epoch, /) -> None:
         """Store all of an epoch. Counts of attempts at positions that it leaves are forgotten.
 
+        Ids of dead letters that are no more are ignored.
+
         Raises:
-            ValueError: the number is not greater than that of the last epoch of the group.
+            ValueError: the number is not greater than that of the last epoch of the group, or
+                an epoch of it is staged.
             ExhaustedError: there is no room for its dead letters.
         """
+
+    @abstractmethod
+    async def stage(self, epoch: Epoch, /) -> None:
+        """Store an epoch apart: nothing but `staged` and `groups` shows it until it is promoted.
+
+        A part that is moved or dropped meanwhile is moved or dropped in it, too. If all of its
+        deciders are dropped, it is rolled back.
+
+        Raises:
+            ValueError: as `commit`.
+            ExhaustedError: there is no room for its dead letters.
+        """
+
+    @abstractmethod
+    async def staged(self, group: str, /) -> Staged | None:
+        """Return what is staged of a group, `None` if that is nothing."""
+
+    @abstractmethod
+    async def promote(self, group: str, number: int, /) -> None:
+        """Let the staged epoch be the last one, as if it had been committed now.
+
+        Its dead letters find room in any case: that was seen to when it was staged.
+
+        Raises:
+            ValueError: it is not the one that is staged.
+        """
+
+    @abstractmethod
+    async def rollback(self, group: str, /) -> None:
+        """Forget the staged epoch of a group, if there is one."""
 
     @abstractmethod
     async def mark(
@@ -233,7 +314,7 @@ class StateStore(ABC):
 
     @abstractmethod
     async def groups(self) -> Sequence[str]:
-        """Return the names of all groups of which a checkpoint is stored, sorted."""
+        """Return the names of all groups of which an epoch is stored or staged, sorted."""
 
     @abstractmethod
     async def load(self, group: str, /) -> Checkpoint | None:
@@ -253,7 +334,8 @@ class StateStore(ABC):
         are connected differently now. The epoch of the other group becomes the greater of both.
 
         Raises:
-            ConfigError: nothing is stored under `address`, or something under `to_address`.
+            ConfigError: nothing is stored under `address`, or something under `to_address`; or
+                one group is to give to the other while an epoch of one of them is staged.
         """
 
     @abstractmethod

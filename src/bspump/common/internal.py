@@ -147,9 +147,7 @@ class InternalSource(LinkedSource):
     async def stop(self) -> None:
         """Pass on what is in the queue, unless the pipeline has an error, and end `main()`."""
         try:
-            while self._is_running() and not self.is_idle() and not self.Pipeline.has_error():
-                self._moved.clear()
-                await self._moved.wait()
+            await self.emptied()
             await super().stop()
         finally:
             self._is_stopped = True
@@ -157,6 +155,11 @@ class InternalSource(LinkedSource):
                 self.Pipeline.L.warning(
                     "events were left in the queue", source=self.Id, count=self._left()
                 )
+
+    async def emptied(self) -> None:
+        while self._is_running() and not self.is_idle() and not self.Pipeline.has_error():
+            self._moved.clear()
+            await self._moved.wait()
 
     def _is_running(self) -> bool:
         return self.Task is not None and not self.Task.done()

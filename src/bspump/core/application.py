@@ -15,6 +15,7 @@ from bspump.abc.clock import Clock
 from bspump.abc.errors import ConfigError, ConfigErrors, DuplicateNameError, UnknownNameError
 
 from .arguments import Arguments, argument_parser, parse_arguments
+from .checkpoints import CheckpointService
 from .clock import SystemClock
 from .config import Configuration
 from .log import configure_logging, get_logger
@@ -86,6 +87,7 @@ class BSPumpApplication:
         self._tasks: set[asyncio.Task[Any]] = set()
         self.MetricsService = MetricsService(self)
         self.ProactorService = ProactorService(self)
+        self.CheckpointService = CheckpointService(self)
         self.PumpService = BSPumpService(self)
 
     def create_argument_parser(self) -> Any:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bspump.abc.host import Context, Event
 
 from .gate import Gate
-from .pieces import Piece
+from .pieces import Piece, cut
 
-_Held = tuple[Piece, list[Event], list[Context] | None]
+_Held = tuple[Piece, list[Event], Sequence[Context] | None]
 
 
 class Backlog:
@@ -38,7 +38,7 @@ class Backlog:
         """Return how many events wait."""
         return sum(len(events) for held in self._held.values() for _, events, _ in held)
 
-    def hold(self, piece: Piece, events: list[Event], contexts: list[Context] | None) -> None:
+    def hold(self, piece: Piece, events: list[Event], contexts: Sequence[Context] | None) -> None:
         """Keep `events`, which are to go on at `piece`."""
         self._held.setdefault(piece.depth, deque()).append((piece, events, contexts))
         self._gate.close((Backlog, piece.depth), upto=piece.depth)
@@ -66,8 +66,8 @@ class Backlog:
             while waiting and self._gate.is_open(depth):
                 piece, events, contexts = waiting.popleft()
                 taken = piece.run(events, contexts)
-                if taken < len(events):
-                    rest = None if contexts is None else contexts[taken:]
+                if taken < (total := len(events)):
+                    rest = cut(contexts, taken, total)
                     waiting.appendleft((piece, events[taken:], rest))
         finally:
             if waiting:

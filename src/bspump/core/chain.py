@@ -22,7 +22,7 @@ from bspump.abc.processor import AsyncProcessor, Generator, ProcessorBase
 from .emit import DepthText, End, emit
 from .gate import Gate
 from .pacer import Pacer
-from .pieces import Fused, Listed, Piece
+from .pieces import Fused, Listed, Piece, cut
 
 _serial = count(1)
 _AT_A_TIME = 1000
@@ -34,7 +34,7 @@ class Host(Protocol):
     def failed(self, who: ProcessorBase, context: Context, event: Event, exc: Exception) -> None:
         """Deal with the error of one event."""
 
-    def hold(self, piece: Piece, events: list[Event], contexts: list[Context] | None) -> None:
+    def hold(self, piece: Piece, events: list[Event], contexts: Sequence[Context] | None) -> None:
         """Keep events that could not go on because the gate before them closed."""
 
     def hold_at(self, depth: int, event: Event, context: Context) -> None:
@@ -200,7 +200,7 @@ class Chain:
             made.append(piece)
         return made[0]
 
-    def run(self, events: list[Event], contexts: list[Context] | None) -> int:
+    def run(self, events: list[Event], contexts: Sequence[Context] | None) -> int:
         """Run events through from the start; returns how many were taken before a close."""
         return self._firsts[0].run(events, contexts)
 
@@ -258,12 +258,13 @@ class Chain:
         """Run events through from `depth` on."""
         self.pass_on(self._firsts[depth], events, contexts)
 
-    def pass_on(self, piece: Piece, events: list[Event], contexts: list[Context] | None) -> None:
+    def pass_on(
+        self, piece: Piece, events: list[Event], contexts: Sequence[Context] | None
+    ) -> None:
         """Run events through `piece`, hold what it does not take."""
         taken = piece.run(events, contexts)
-        if taken < len(events):
-            rest = None if contexts is None else contexts[taken:]
-            self._host.hold(piece, events[taken:], rest)
+        if taken < (total := len(events)):
+            self._host.hold(piece, events[taken:], cut(contexts, taken, total))
 
     def _settle(self, left: int) -> int:
         """Count what `process` took since it came here last, `left` before it was to again."""
@@ -286,7 +287,11 @@ class Chain:
         return self._stride
 
     def refuse(
-        self, number: int, events: list[Event], contexts: list[Context] | None, error: Exception
+        self,
+        number: int,
+        events: list[Event],
+        contexts: Sequence[Context] | None,
+        error: Exception,
     ) -> None:
         """Report an error of the processor `number` for each of `events`."""
         self.counts.fails[number] += len(events)

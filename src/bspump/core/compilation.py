@@ -8,6 +8,7 @@ from bspump.abc.processor import ProcessorBase
 from bspump.abc.sink import BatchSink
 
 from .accounts import Accounts
+from .drive_epochs import sink_driver
 from .drive_sink import SinkDriver
 from .failures import Failures
 from .flow import Caller, caller_of
@@ -45,7 +46,7 @@ class Compilation:
         pipeline = self._pipeline
         self.is_done = False
         if isinstance(part, BatchSink) and part not in self.drivers:
-            self.drivers[part] = SinkDriver(part, self._failures, pipeline.L)
+            self.drivers[part] = sink_driver(part, self._failures, pipeline.L)
         if run is not None and not run.is_stopping() and not pipeline.Flow.gate.has(_CHANGING):
             # What is under way ends in the chain that it has entered.
             pipeline.Flow.keep_out(_CHANGING)

@@ -47,6 +47,9 @@ class SinkHost(Protocol):
     async def failed_to_write(self, error: Exception) -> None:
         """Report an error of the pipeline; returns when it has been cleared."""
 
+    def request_checkpoint(self) -> None:
+        """Ask for a checkpoint soon."""
+
 
 class SinkDriver:
     """Stands in the chain for a batch sink, and writes in a task of the pipeline.
@@ -81,6 +84,10 @@ class SinkDriver:
     def __len__(self) -> int:
         """Return how many events were taken and are neither written nor set aside yet."""
         return self._taken - self._done
+
+    def is_idle(self) -> bool:
+        """Tell whether everything that was taken is written or set aside."""
+        return self._taken == self._done
 
     def process(self, context: Context, event: Event) -> None:
         """Take one event."""
@@ -214,15 +221,17 @@ class SinkDriver:
                 if self._sort(part, error):
                     await self._wait(backoff, error)
             except (TransientError, TimeoutError) as error:
+                await self._interrupted()
                 await self._wait(backoff, error)
             except NotConnectedError as error:
                 await self._disconnect()
                 await self._wait(backoff, error)
             except Exception as error:  # noqa: BLE001 - a bug: shown, and nothing is lost
+                await self._interrupted()
                 await self._fail(error)
             else:
                 self._parts.pop()
-                self._settle(len(part), written=len(part))
+                self._wrote(part)
                 backoff.reset()
         if len(self._ready) <= 1:
             self._host.gate.open(self._is_full)
@@ -244,21 +253,27 @@ class SinkDriver:
         self._parts.pop()
         if len(again):
             self._parts.append(again)
-        written = len(part) - len(error.errors)
-        self._settle(written, written=written)
+        written = [index for index in range(len(part)) if index not in error.errors]
+        if written:
+            self._wrote(part.take(written))
         for one, reason in rejected:
             self._reject(one, reason)
         return len(again) > 0
 
     def _reject(self, part: Batch, error: Exception) -> None:
-        self._settle(len(part), written=0)
+        self._done += len(part)
+        self._moved.set()
         pairs = list(zip(part.contexts, part.events, strict=True))
         self._host.reject(pairs, error, self._sink)
 
-    def _settle(self, done: int, *, written: int) -> None:
-        self._done += done
-        self.written += written
+    def _wrote(self, part: Batch) -> None:
+        """Take note that the sink has confirmed `part`."""
+        self._done += len(part)
+        self.written += len(part)
         self._moved.set()
+
+    async def _interrupted(self) -> None:
+        """Do what is necessary between an attempt that failed and the next one."""
 
     async def _wait(self, backoff: Backoff, error: Exception, what: str = "write failed") -> None:
         wait_s = backoff.next_s(error)

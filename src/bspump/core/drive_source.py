@@ -16,9 +16,6 @@ from .tasks import unless_cancelled
 
 T = TypeVar("T")
 
-ACKNOWLEDGE_EVERY_S = 1.0
-"""How often a source is told what is durable. Each time the sinks are flushed for it."""
-
 
 class SourceHost(Protocol):
     """What the driver needs of the pipeline."""
@@ -39,15 +36,19 @@ class SourceHost(Protocol):
     ) -> None:
         """Pass events through."""
 
-    async def settle(self) -> None:
+    async def checkpoint(self) -> None:
         """Wait until everything that was passed is durable."""
+
+    def check_finished(self) -> None:
+        """Look again whether all sources have finished."""
 
 
 class SourceDriver:
     """Drives one run of a pull source, until its input ends or it is to stop.
 
-    The position moves on when all events of a chunk have been passed, and is acknowledged when
-    the sinks have made them durable. What was read and not passed is read again.
+    The position moves on when all events of a chunk have been passed. A checkpoint pauses the
+    driver between two chunks, and tells it later that the position of that time is durable; the
+    driver acknowledges it. What was read and not passed is read again.
     """
 
     def __init__(self, source: PullSource[Any, Any], host: SourceHost) -> None:
@@ -57,45 +58,119 @@ class SourceDriver:
         self._backoff = Backoff(options.retry)
         self._is_connected = self._is_stopping = False
         self._scope: asyncio.Timeout | None = None
+        self._pauses: set[object] = set()
+        self._is_passing = False
+        self._moved = asyncio.Event()
+        self.is_at_end = False
         # Of what an earlier run has acknowledged nothing is known; once more does no harm.
-        self._acknowledged: Any = None
-        self._acknowledged_at = host.Clock.monotonic()
+        self._durable, self._acknowledged = source.DurablePosition, None
 
     def stop(self) -> None:
         """Ask for an end: at once, or after the chunk that is being passed on."""
-        if not self._is_stopping and self._scope is not None:
+        if not self._is_stopping:
+            self._is_stopping = True
+            self._interrupt()
+
+    async def pause(self, who: object) -> None:
+        """Pass nothing on until `resume(who)`; returns between two chunks."""
+        self._pauses.add(who)
+        while self._is_passing:
+            self._moved.clear()
+            await self._moved.wait()
+
+    def is_paused(self) -> bool:
+        """Tell whether it is between two chunks and stays there."""
+        return bool(self._pauses) and not self._is_passing
+
+    def resume(self, who: object) -> None:
+        """Undo `pause`."""
+        self._pauses.discard(who)
+        self._moved.set()
+
+    def durable(self, position: Any) -> None:
+        """Take note that everything up to `position` is durable; it is acknowledged soon."""
+        self._durable = None if position == self._acknowledged else position
+        if self._durable is not None:
+            self._interrupt()
+
+    def is_acknowledged(self) -> bool:
+        """Tell whether the source knows that all that was passed on is durable."""
+        position: Any = self._source.Position
+        return position is None or position == self._acknowledged
+
+    def _interrupt(self) -> None:
+        """End the read or the wait that is going on."""
+        self._moved.set()
+        if self._scope is not None:
             self._scope.reschedule(0)
-        self._is_stopping = True
 
     async def run(self) -> None:
         """Drive. Raises what is not an instruction, and `ExhaustedError`."""
-        source, host = self._source, self._host
         try:
             while not self._is_stopping:
-                chunk = await self._unless_stopped(self._read())
-                if chunk is None:
-                    continue
-                if chunk.events:
-                    await host.process_many(chunk.events, chunk.contexts)
-                source.Position = chunk.position
-                if chunk.is_last:
-                    await self._finish()
-                    return
-                if host.Clock.monotonic() - self._acknowledged_at >= ACKNOWLEDGE_EVERY_S:
+                if self._durable is not None:
                     await self._acknowledge()
+                    continue
+                chunk = await self._interruptible(self._read())
+                if chunk is None or not await self._may_pass():
+                    continue
+                await self._pass(chunk)
+                if chunk.is_last:
+                    break
                 if not chunk.events and not self._is_stopping:
-                    await self._unless_stopped(host.Clock.sleep(self._options.idle))
-            await self._acknowledge()
+                    await self._interruptible(self._host.Clock.sleep(self._options.idle))
+            await self._last_acknowledge()
         finally:
             await self._disconnect()
 
-    async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """Return what `work` does, `None` if the source was asked to stop meanwhile."""
+    async def _may_pass(self) -> bool:
+        """Wait while it is paused; False if it was stopped meanwhile."""
+        while self._pauses and not self._is_stopping:
+            self._moved.clear()
+            await self._moved.wait()
+        return not self._is_stopping
+
+    async def _pass(self, chunk: Chunk[Any]) -> None:
+        self._is_passing = True
         try:
-            async with asyncio.timeout(None) as self._scope:
+            if chunk.events:
+                await self._host.process_many(chunk.events, chunk.contexts)
+            self._source.Position = chunk.position
+            self.is_at_end = chunk.is_last
+        finally:
+            self._is_passing = False
+            self._moved.set()
+
+    async def _last_acknowledge(self) -> None:
+        """Acknowledge all that was passed; after the end of the input, however long it takes."""
+        if self.is_at_end:
+            self._host.check_finished()
+        while not self.is_acknowledged():
+            if self._durable is not None:
+                error = await self._acknowledge()
+                if error is not None and self._is_stopping:
+                    return
+                if error is not None:
+                    await self._interruptible(self._wait(error))
+            elif self._is_stopping:
+                await self._host.checkpoint()
+                if self._durable is None:
+                    return
+            else:
+                self._moved.clear()
+                await self._moved.wait()
+        if self.is_at_end:
+            self._source.finish()
+
+    async def _interruptible(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """Return what `work` does, `None` if something else came up meanwhile."""
+        scope = asyncio.timeout(None)
+        try:
+            async with scope:
+                self._scope = scope
                 return await work
         except TimeoutError:
-            if not self._is_stopping:
+            if not scope.expired():
                 raise
             return None
         finally:
@@ -130,30 +205,21 @@ class SourceDriver:
 
     async def _acknowledge(self) -> Exception | None:
         """Tell the source what is durable; return why that is not possible now."""
-        source, position = self._source, self._source.Position
-        self._acknowledged_at = self._host.Clock.monotonic()
-        if position is None or position == self._acknowledged:
-            return None
-        await self._host.settle()
+        source, position = self._source, self._durable
+        self._durable = None
         try:
             await self._connect()
             await source.acknowledge(position)
         except (NotConnectedError, TransientError) as error:
-            # What comes later will tell it, too.
             self._host.L.warning("cannot acknowledge", source=source.Id, error=str(error))
             if isinstance(error, NotConnectedError):
                 await self._disconnect()
+            # A later checkpoint will tell it, too, unless there is none.
+            if self.is_at_end and self._durable is None:
+                self._durable = position
             return error
         self._acknowledged = position
         return None
-
-    async def _finish(self) -> None:
-        """Acknowledge the end of the input, however long it takes."""
-        while (error := await self._acknowledge()) is not None:
-            if self._is_stopping:
-                return
-            await self._unless_stopped(self._wait(error))
-        self._source.finish()
 
     async def _connect(self) -> None:
         if not self._is_connected:

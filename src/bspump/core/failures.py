@@ -115,6 +115,10 @@ class Failures:
         """Wait until there is an error."""
         await self._occurred.wait()
 
+    def request_checkpoint(self) -> None:
+        """Ask for a checkpoint of the pipeline."""
+        self._pipeline.request_checkpoint()
+
     async def failed_to_write(self, error: Exception) -> None:
         """Report an error of the pipeline; returns when it has been cleared."""
         self.report(error, None, None)

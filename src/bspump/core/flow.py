@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bspump.abc.contexts import Copies
 from bspump.abc.host import Application, Context, Event
 from bspump.abc.processor import AsyncProcessor, ProcessorBase
 
@@ -17,7 +18,7 @@ from .chain import Chain
 from .eager import Eager, never_waits, run_at_once
 from .gate import Gate
 from .pacer import Pacer
-from .pieces import Piece
+from .pieces import Piece, cut
 from .segment import AsyncSegment
 
 Caller = tuple[Callable[..., Any], Callable[..., Any] | None]
@@ -98,7 +99,8 @@ class Flow:
         if contexts is not None and len(contexts) != total:
             raise ValueError(f"expected {total} contexts, one for each event, got {len(contexts)}")
         events = events if isinstance(events, list) else list(events)
-        contexts = contexts if contexts is None or isinstance(contexts, list) else list(contexts)
+        if contexts is not None and not isinstance(contexts, list | Copies):
+            contexts = list(contexts)
         pacer, gate = self._pacer, self.gate
         while done < total:
             # The break comes before the events, so that a cancel there leaves no doubt.
@@ -111,7 +113,7 @@ class Flow:
             start = time.perf_counter()
             taken = self.chain.run(
                 events if is_whole else events[done:stop],
-                contexts if contexts is None or is_whole else contexts[done:stop],
+                contexts if is_whole else cut(contexts, done, stop),
             )
             pacer.took(taken, time.perf_counter() - start)
             done += taken
@@ -130,7 +132,7 @@ class Flow:
         """Keep one event that is to go on at `depth`. Raises ValueError if there is none."""
         self.backlog.hold(self.chain.first(depth), [event], [context])
 
-    def hold(self, piece: Piece, events: list[Event], contexts: list[Context] | None) -> None:
+    def hold(self, piece: Piece, events: list[Event], contexts: Sequence[Context] | None) -> None:
         """Keep events that could not go on because the gate before them closed."""
         self.backlog.hold(piece, events, contexts)
 
@@ -216,11 +218,12 @@ class Flow:
         reason = object()
         self.keep_out(reason)
         try:
-            await self.stand_by(self._nothing_left())
+            await self.stand_by(self.nothing_left())
         finally:
             self.let_in(reason)
 
-    async def _nothing_left(self) -> None:
+    async def nothing_left(self) -> None:
+        """Wait until nothing is under way; to be waited for by `stand_by`, after `keep_out`."""
         while self._is_something_left():
             self._changed.clear()
             await self._changed.wait()

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bspump.abc.contexts import Copies
 from bspump.abc.host import Context, Event
 
 if TYPE_CHECKING:
     from .chain import Chain
+
+
+def cut(contexts: Sequence[Context] | None, start: int, stop: int) -> Sequence[Context] | None:
+    """Return the contexts from `start` to `stop`, to go on with these alone."""
+    if contexts is None:
+        return None
+    return contexts.part(start, stop) if type(contexts) is Copies else contexts[start:stop]
+
+
+def once(contexts: Sequence[Context] | None) -> Iterable[Context] | None:
+    """Return the contexts to go through them once, without keeping copies that are made."""
+    return contexts.once() if type(contexts) is Copies else contexts
 
 
 class Piece:
@@ -19,7 +32,7 @@ class Piece:
 
     depth: int
 
-    def run(self, events: list[Event], contexts: list[Context] | None) -> int:
+    def run(self, events: list[Event], contexts: Sequence[Context] | None) -> int:
         """Run events through, from here to the end; fewer are taken if the gate closes."""
         raise NotImplementedError
 
@@ -55,7 +68,7 @@ class Fused(Piece):
         """Hand what comes out to `piece`."""
         self._hand_on = piece
 
-    def run(self, events: list[Event], contexts: list[Context] | None) -> int:
+    def run(self, events: list[Event], contexts: Sequence[Context] | None) -> int:
         if self._closed:
             return 0
         outs: list[Event] = []
@@ -81,7 +94,7 @@ class Fused(Piece):
     def _fast(
         self,
         events: list[Event],
-        contexts: list[Context] | None,
+        contexts: Sequence[Context] | None,
         outs: list[Event],
         ctxs: list[Any],
     ) -> int:
@@ -90,7 +103,7 @@ class Fused(Piece):
         loops = self._chain.loops
         loops.append((self.depth, it, events))
         try:
-            self._loop(it, contexts, outs, ctxs)
+            self._loop(it, once(contexts), outs, ctxs)
         finally:
             loops.pop()
         return len(events)
@@ -98,7 +111,7 @@ class Fused(Piece):
     def _measure(
         self,
         events: list[Event],
-        contexts: list[Context] | None,
+        contexts: Sequence[Context] | None,
         outs: list[Event],
         ctxs: list[Context],
         measured: int,
@@ -108,15 +121,14 @@ class Fused(Piece):
         stop = start + measured
         done = 0
         if start:
-            part = None if contexts is None else contexts[:start]
-            done = self._fast(events[:start], part, outs, ctxs)
+            done = self._fast(events[:start], cut(contexts, 0, start), outs, ctxs)
         timed = self._timed
+        own = cut(contexts, start, stop)
         while start <= done < stop and not self._closed:
-            timed({} if contexts is None else contexts[done], events[done], outs, ctxs)
+            timed({} if own is None else own[done - start], events[done], outs, ctxs)
             done += 1
-        if done == stop < len(events) and not self._closed:
-            part = None if contexts is None else contexts[stop:]
-            done += self._fast(events[stop:], part, outs, ctxs)
+        if done == stop < (total := len(events)) and not self._closed:
+            done += self._fast(events[stop:], cut(contexts, stop, total), outs, ctxs)
         return done
 
 
@@ -130,7 +142,7 @@ class Listed(Piece):
         chain: Chain,
         depth: int,
         number: int,
-        many: Callable[[list[Context] | None, list[Event]], Sequence[Event | None] | None],
+        many: Callable[[Sequence[Context] | None, list[Event]], Sequence[Event | None] | None],
         single: Fused,
         *,
         is_first: bool,
@@ -145,7 +157,7 @@ class Listed(Piece):
         self._next = piece
         self._single.precede(piece)
 
-    def run(self, events: list[Event], contexts: list[Context] | None) -> int:
+    def run(self, events: list[Event], contexts: Sequence[Context] | None) -> int:
         chain, counts, total = self._chain, self._chain.counts, len(events)
         if self._closed:
             return 0

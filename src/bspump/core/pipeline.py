@@ -10,21 +10,25 @@ from bspump.abc.host import Context, Event
 from bspump.abc.processor import ProcessorBase
 from bspump.abc.source import PullSource, Source
 
-from .assembly import Assembly, PipelineOptions
+from . import view
+from .asides import Asides
+from .assembly import PipelineOptions
 from .compilation import Compilation
+from .drive_epochs import TransactionDriver
+from .drive_source import SourceDriver
 from .failures import Failures
 from .flow import Flow, Pace
 from .lifecycle import Lifecycle, State
-from .log import record_get
 from .run import Run
 from .tasks import Early
+from .throttling import Throttling
 
 __all__ = ["Pipeline", "PipelineOptions"]
 
 _NOT_STARTED = "the pipeline is not started"
 
 
-class Pipeline(Assembly):
+class Pipeline(Throttling):
     """Sources, then processors in order, then a sink. Subclass it and call `build()` once.
 
     An event goes through the whole chain in one go, in the task of its source; there is no queue
@@ -44,8 +48,7 @@ class Pipeline(Assembly):
         self.LastReadyStateSwitch = app.time()
         self._lifecycle = Lifecycle(app.time)
         self._failures = Failures(self, self._accounts)
-        self._throttles: set[Hashable] = set()
-        self._ancestral_pipelines: set[Pipeline] = set()
+        self.Asides = Asides(self)
         self._compilation = Compilation(self, self._failures, self._accounts)
         self._run: Run | None = None
         self._runner: asyncio.Task[Any] | None = None
@@ -123,37 +126,6 @@ class Pipeline(Assembly):
     def is_ready(self) -> bool:
         """Tell whether events may be processed now."""
         return self.Flow.gate.is_open()
-
-    def throttle(self, who: Hashable, enable: bool = True) -> None:
-        """Hold the pipeline back for the reason `who`, or lift that reason."""
-        if enable == (who in self._throttles):
-            return
-        if enable:
-            self._throttles.add(who)
-            self.Flow.gate.close(("throttle", who), announce=True)
-        else:
-            self._throttles.discard(who)
-            self.Flow.gate.open(("throttle", who))
-        for pipeline in self._ancestral_pipelines:
-            pipeline.throttle(who, enable)
-
-    def get_throttles(self) -> set[Hashable]:
-        """Return for which reasons the pipeline is held back."""
-        return self._throttles
-
-    def link(self, ancestral_pipeline: Pipeline, /) -> None:
-        """Let this pipeline's throttles hold back `ancestral_pipeline` too."""
-        self._ancestral_pipelines.add(ancestral_pipeline)
-        for who in list(self._throttles):
-            ancestral_pipeline.throttle(who)
-
-    def unlink(self, ancestral_pipeline: Pipeline, /) -> None:
-        """Undo `link`; the throttles it had passed on are lifted."""
-        if ancestral_pipeline not in self._ancestral_pipelines:
-            return
-        self._ancestral_pipelines.discard(ancestral_pipeline)
-        for who in list(self._throttles):
-            ancestral_pipeline.throttle(who, False)
 
     def ensure_future(self, coro: Coroutine[Any, Any, Any], /) -> asyncio.Task[Any]:
         """Run `coro` in a task of the pipeline; its failure becomes the pipeline's error.
@@ -323,10 +295,45 @@ class Pipeline(Assembly):
         await self._run.pull(source)
 
     async def settle(self) -> None:
-        """Wait until nothing is in flight and every sink has made durable what it has taken."""
-        await self.Flow.drained()
+        """Wait until nothing is in flight and every sink has made durable what it has taken.
+
+        A transactional sink does so at a checkpoint, so one is taken then.
+        """
+        if self.transactions():
+            await self.checkpoint()
+        else:
+            await self.Flow.drained()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Let sinks write what they have taken."""
         if self._run is not None:
             await self._run.flush()
+
+    async def checkpoint(self) -> None:
+        """Take a checkpoint of the pipeline and all it is connected to, and wait for it.
+
+        Then all that was passed before is durable and committed; sources are told soon. While the
+        pipeline has an error it waits.
+        """
+        await self.Flow.stand_by(self.App.CheckpointService.checkpoint(self))
+
+    def request_checkpoint(self) -> None:
+        """Ask for a checkpoint soon: too much waits for it to be acknowledged or committed."""
+        self.App.CheckpointService.request(self)
+
+    def transactions(self) -> list[TransactionDriver]:
+        """Return the drivers of transactional sinks."""
+        drivers = self._compilation.drivers.values()
+        return [driver for driver in drivers if isinstance(driver, TransactionDriver)]
+
+    def drivers_of_sources(self) -> dict[PullSource[Any, Any], SourceDriver]:
+        """Return the drivers of its pull sources, as far as they run."""
+        return {} if self._run is None else dict(self._run.pulls)
+
+    def are_sinks_idle(self) -> bool:
+        """Tell whether batch sinks have written all they took."""
+        return all(driver.is_idle() for driver in self._compilation.drivers.values())
 
     def is_finished(self) -> bool:
         """Tell whether all input was bounded and has been delivered."""
@@ -336,13 +343,19 @@ class Pipeline(Assembly):
         """Look again whether all sources have finished; one that has may call it."""
         if self._finishing is not None or not self._lifecycle.is_active():
             return
-        if self.Sources and all(source.is_finished() for source in self.Sources):
+        if self.Sources and all(map(self._is_at_end, self.Sources)):
             self._finishing = self._spawn(self._end_of_input())
+
+    def _is_at_end(self, source: Source) -> bool:
+        driver = None if self._run is None else self._run.pulls.get(source)  # type: ignore[call-overload]
+        return source.is_finished() or (driver is not None and driver.is_at_end)
 
     async def _end_of_input(self) -> None:
         assert self._run is not None
         try:
             await self._run.end_of_input()
+            await self.checkpoint()
+            await self._run.sources_finished()
             # It is not done with its input as long as somebody has to look at what went wrong.
             await self.error_cleared()
         except BaseException:
@@ -379,18 +392,4 @@ class Pipeline(Assembly):
     def rest_get(self) -> dict[str, Any]:
         """Return what the REST interface shows."""
         self._accounts.collect()
-        answer: dict[str, Any] = {
-            "Id": self.Id,
-            "State": self.State.value,
-            "Ready": self.is_ready(),
-            "Throttles": [str(who) for who in self._throttles],
-            "Sources": [source.rest_get() for source in self.Sources],
-            "Processors": [[part.rest_get() for part in depth] for depth in self.Processors],
-            "Metrics": self._accounts.rest_get(),
-            "Log": [record_get(record) for record in self.L.Deque],
-        }
-        if self._failures.error is not None:
-            _, _, error, at = self._failures.error
-            answer["Error"] = str(error) or type(error).__name__
-            answer["ErrorTimestamp"] = at
-        return answer
+        return {**view.rest_get(self, self._failures.error), "Metrics": self._accounts.rest_get()}

@@ -41,7 +41,7 @@ class Run:
     def __init__(self, pipeline: Pipeline, drivers: dict[ProcessorBase, SinkDriver]) -> None:
         self._pipeline = pipeline
         self._tasks = Tasks(pipeline.App, pipeline.Id)
-        self._pulls: dict[PullSource[Any, Any], SourceDriver] = {}
+        self.pulls: dict[PullSource[Any, Any], SourceDriver] = {}
         self._stop = asyncio.Event()
         self._flushing = asyncio.Lock()
         self.parts = Parts(pipeline, drivers, self)
@@ -50,7 +50,7 @@ class Run:
         """Run until `stop` is called and everything has come to its end."""
         pipeline = self._pipeline
         try:
-            are_open = await self.parts.open_new()
+            are_open = await self._recover() and await self.parts.open_new()
             if are_open:
                 pipeline.opened()
                 for source in pipeline.Sources:
@@ -63,6 +63,20 @@ class Run:
             pipeline.closing()
             await self._end()
             pipeline.ended()
+
+    async def _recover(self) -> bool:
+        """Give back what a checkpoint has kept; False if the run is to end before that."""
+        pipeline, checkpoints = self._pipeline, self._pipeline.App.CheckpointService
+        checkpoints.follow(pipeline)
+        while checkpoints.is_durable and not self.is_stopping():
+            try:
+                return await self.unless(self.stopping(), checkpoints.recover(pipeline))
+            except Exception as error:  # noqa: BLE001 - shown; the operator may clear it
+                pipeline.set_error(None, None, error)
+                if not pipeline.has_error():
+                    await self.unless(self.stopping(), pipeline.Clock.sleep(_AGAIN_S))
+                await self.unless(self.stopping(), pipeline.error_cleared())
+        return not self.is_stopping()
 
     def is_stopping(self) -> bool:
         """Tell whether the end has begun."""
@@ -170,18 +184,18 @@ class Run:
 
     async def pull(self, source: PullSource[Any, Any]) -> None:
         """Drive a pull source."""
-        driver = self._pulls[source] = SourceDriver(source, self._pipeline)
+        driver = self.pulls[source] = SourceDriver(source, self._pipeline)
         try:
             await driver.run()
         finally:
-            del self._pulls[source]
+            del self.pulls[source]
 
     async def stop_source(self, source: Source) -> None:
         """Stop a source and wait for its end."""
         task, pipeline = source.Task, self._pipeline
         if task is None or task.done():
             return
-        driver = self._pulls.get(source) if isinstance(source, PullSource) else None
+        driver = self.pulls.get(source) if isinstance(source, PullSource) else None
         # Events that are held back until somebody does something are read again next time.
         if driver is None or pipeline.has_error() or pipeline.get_throttles():
             task.cancel()
@@ -197,12 +211,13 @@ class Run:
         """Stop the sources, then let everything that has entered get out if parts are open."""
         pipeline = self._pipeline
         allowed_s = pipeline.Options.stop_timeout * _DRAIN_SHARE
+        is_at_rest = pipeline.App.CheckpointService.is_at_rest(pipeline)
         try:
             async with asyncio.timeout(allowed_s):
                 sources_s = allowed_s * _SOURCES_SHARE
                 stops = [self.attempt(s.stop(), "stop", s, sources_s) for s in pipeline.Sources]
                 await asyncio.gather(*stops)
-                if are_open:
+                if are_open and not is_at_rest:
                     await self._let_out(allowed_s)
         except TimeoutError:
             pipeline.L.warning("not everything could be drained in time")
@@ -214,10 +229,15 @@ class Run:
         """Let out what is in flight, as far as that goes without anybody's help."""
         pipeline = self._pipeline
         await self._drained()
+        checkpoints = pipeline.App.CheckpointService
         for part in pipeline.iter_processors():
-            self.release(part)
-            await self._drained()
+            # What a checkpoint keeps is still to come.
+            if not (checkpoints.is_durable and part.is_stateful()):
+                self.release(part)
+                await self._drained()
         await self.parts.flush_as_far_as_possible(allowed_s)
+        if checkpoints.is_durable or pipeline.transactions():
+            await self.unless(pipeline.error_occurred(), pipeline.checkpoint())
 
     async def _drained(self) -> None:
         if not self._pipeline.has_error():
@@ -238,6 +258,14 @@ class Run:
             self.release(part)
             await pipeline.Flow.drained()
         await self.flush()
+
+    async def sources_finished(self) -> None:
+        """Wait until pull sources have acknowledged the end of their input."""
+        pipeline = self._pipeline
+        while running := [s for s in self.pulls if not s.is_finished()]:
+            tasks = [source.Task for source in running if source.Task is not None]
+            await pipeline.Flow.stand_by(asyncio.wait(tasks))
+            await pipeline.error_cleared()
 
     async def flush(self) -> None:
         """Make durable what the sinks have taken. Raises what the first failing one raises."""

@@ -100,6 +100,7 @@ class BSPumpService(Service):
 
     async def _dispose(self, pipeline: Pipeline) -> None:
         await pipeline.dispose()
+        self.App.CheckpointService.forget(pipeline)
         for other in self.Pipelines.values():
             other.unlink(pipeline)
         # It may have been the last one that the end of the application waited for.
@@ -187,6 +188,7 @@ class BSPumpService(Service):
     async def finalize(self, app: BSPumpApplication) -> None:
         while self._ending:
             await asyncio.wait(self._ending)
+        await app.CheckpointService.finish()
         await self._stop_pipelines()
         for pipeline in self.Pipelines.values():
             for source in pipeline.Sources:

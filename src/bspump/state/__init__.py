@@ -5,6 +5,7 @@ from .segment_files import LogBlock
 from .segment_log import LogStats, SegmentLog
 from .segments import Damage
 from .sqlite import SqliteStateStore
+from .sqlite_letters import SqliteDeadLetters
 
 __all__ = [
     "Damage",
@@ -12,5 +13,6 @@ __all__ = [
     "LogStats",
     "MemoryStateStore",
     "SegmentLog",
+    "SqliteDeadLetters",
     "SqliteStateStore",
 ]

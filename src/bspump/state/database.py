@@ -13,12 +13,13 @@ from typing import Literal, TypeVar
 from bspump.abc.errors import ConfigError, PumpError, TransientError
 
 from .durable import make_directory
-from .keyed_log import Maintenance
+from .folding import Maintenance
 from .lock import ProcessLock
 from .schema import check, create
 
 T = TypeVar("T")
 Synchronous = Literal["extra", "full", "normal", "off"]
+Role = Literal["owner", "guest", "reader"]
 
 _CACHE_KIB = 16 * 1024
 _WAL_BYTES = 16 * 1024 * 1024
@@ -32,21 +33,23 @@ class Database:
 
     Args:
         path: of the file; its directory is made.
+        role: an `owner` has it alone, and makes it where there is none; a `guest` writes beside
+            an owner, as the owner allows for; a `reader` only looks.
         synchronous: `full` keeps every commit through a power failure; see SQLite's pragma.
-        is_read_only: only look, also while another process writes.
-        maintenance: what is done after each `write`, step by step, other calls coming between.
+        maintenance: what an owner does after each `write`, step by step, other calls coming
+            between.
     """
 
     def __init__(
         self,
         path: Path,
         *,
-        synchronous: Synchronous,
-        is_read_only: bool,
-        maintenance: Maintenance,
+        role: Role,
+        synchronous: Synchronous = "full",
+        maintenance: Maintenance | None = None,
     ) -> None:
         self.path = path
-        self._synchronous, self._is_read_only = synchronous, is_read_only
+        self._role, self._synchronous = role, synchronous
         self._maintenance = maintenance
         self._lock = ProcessLock(path.with_name(f"{path.name}.lock"), str(path))
         self._connection: sqlite3.Connection | None = None
@@ -90,7 +93,7 @@ class Database:
             function: what it raises rolls the transaction back.
             is_relaxed: durable only with the next one that is not.
         """
-        if self._is_read_only:
+        if self._role == "reader":
             raise RuntimeError(f"{self.path} was opened for reading only")
         if self._failure is not None:
             raise self._failure
@@ -107,7 +110,7 @@ class Database:
 
     def _open(self) -> None:
         try:
-            if not self._is_read_only:
+            if self._role == "owner":
                 make_directory(self.path.parent)
                 self._lock.acquire()
                 create(self.path)
@@ -122,18 +125,20 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            f"{self.path.absolute().as_uri()}?mode={'ro' if self._is_read_only else 'rw'}",
+            f"{self.path.absolute().as_uri()}?mode={'ro' if self._role == 'reader' else 'rw'}",
             uri=True,
             isolation_level=None,
             check_same_thread=False,
             timeout=_BUSY_S,
         )
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        if not self._is_read_only:
+        if self._role == "owner":
             connection.execute("PRAGMA journal_mode = WAL")
+        if self._role != "reader":
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
             # Not within a commit, for which somebody waits: `_maintain_now` does it.
             connection.execute("PRAGMA wal_autocheckpoint = 0")
+            connection.execute("PRAGMA temp_store = MEMORY")
             connection.execute(f"PRAGMA journal_size_limit = {4 * _WAL_BYTES}")
         return connection
 
@@ -172,11 +177,11 @@ class Database:
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
 
     def _maintain_soon(self) -> None:
-        if self._executor is not None and not self._is_closing:
+        if self._maintenance and self._executor is not None and not self._is_closing:
             self._executor.submit(self._maintain_now)
 
     def _maintain_now(self) -> None:
-        if self._is_closing or self._connection is None:
+        if self._is_closing or self._connection is None or self._maintenance is None:
             return
         try:
             has_more = self._transact(self._maintenance.step, "BEGIN IMMEDIATE", is_relaxed=True)

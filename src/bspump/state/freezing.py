@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from bspump.abc.state import FrozenState, PartState, Snapshot
 
-from .plain import decode, encode, encode_key
+from .plain import decode, encode, encode_all, encode_keys
 
 
 def freeze(address: str, snapshot: Snapshot) -> FrozenState:
@@ -16,15 +16,15 @@ def freeze(address: str, snapshot: Snapshot) -> FrozenState:
         ConfigError: something in it is not plain data.
     """
     of_key, of = f"key of the state of {address!r}", f"state of {address!r}"
-    entries: list[tuple[bytes, bytes | None]] = [
-        (encode_key(key, of=of_key), None) for key in snapshot.removed
-    ]
-    entries += [
-        (encode_key(key, of=of_key), encode(value, of=of))
-        for key, value in snapshot.changed.items()
-    ]
+    removed = encode_keys(snapshot.removed, of=of_key)
+    changed = encode_keys(snapshot.changed, of=of_key)
+    values = encode_all(snapshot.changed.values(), of=of)
     return FrozenState(
-        snapshot.version, encode(snapshot.value, of=of), entries, snapshot.is_complete
+        snapshot.version,
+        encode(snapshot.value, of=of),
+        removed + changed,
+        [b""] * len(removed) + values,
+        snapshot.is_complete,
     )
 
 

@@ -18,6 +18,7 @@ class LetterRecord(NamedTuple):
     """A dead letter as columns; `content` holds event, context and traceback."""
 
     replayed_at_s: float | None
+    is_requested: bool
     size_bytes: int
     pipeline: str
     part: str
@@ -45,6 +46,7 @@ def record(letter: DeadLetter) -> LetterRecord:
     text = _writable(_cut(letter.error_text))
     return LetterRecord(
         replayed_at_s=letter.replayed_at_s,
+        is_requested=letter.is_requested,
         size_bytes=len(content) + len(text) + _ROW_BYTES,
         pipeline=letter.pipeline,
         part=letter.part,
@@ -74,6 +76,7 @@ def letter(id: int, columns: LetterRecord) -> DeadLetter:
         is_repr=bool(columns.is_repr),
         odd_context=content["odd_context"],
         replayed_at_s=columns.replayed_at_s,
+        is_requested=bool(columns.is_requested),
     )
 
 
@@ -90,6 +93,7 @@ def summary(id: int, columns: LetterRecord) -> LetterSummary:
         size_bytes=columns.size_bytes,
         is_repr=bool(columns.is_repr),
         replayed_at_s=columns.replayed_at_s,
+        is_requested=bool(columns.is_requested),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,21 +16,16 @@ from bspump.abc.state import (
     PartState,
     PreparedToken,
     Snapshot,
+    Staged,
     StateStore,
 )
 
+from .epochs import EncodedEpoch, already_staged, check_number, encoded, not_staged
 from .freezing import freeze, thaw
-from .letter_records import record
 from .memory_letters import MemoryDeadLetters
 from .plain import decode, encode
-from .tables import (
-    KEPT_ATTEMPTS,
-    already_stored,
-    by_partition,
-    check_number,
-    is_left,
-    nothing_stored,
-)
+from .staging import unsettled
+from .tables import KEPT_ATTEMPTS, already_stored, by_partition, is_left, nothing_stored
 
 
 @dataclass(slots=True)
@@ -72,11 +68,17 @@ class MemoryStateStore(StateStore):
     def __init__(self, *, letters: DeadLetterOptions = DeadLetterOptions()) -> None:  # noqa: B008
         self._groups: dict[str, _Group] = {}
         self._attempts: dict[tuple[str, str, bytes, bytes], int] = {}
+        self._staged: dict[str, EncodedEpoch] = {}
         self._letters = MemoryDeadLetters(letters)
+        self._lineage = uuid.uuid4().hex
 
     @property
     def dead_letters(self) -> MemoryDeadLetters:
         return self._letters
+
+    @property
+    def lineage(self) -> str:
+        return self._lineage
 
     async def open(self) -> None:
         """Do nothing: there is nothing to open."""
@@ -88,28 +90,46 @@ class MemoryStateStore(StateStore):
         return freeze(address, snapshot)
 
     async def commit(self, epoch: Epoch, /) -> None:
-        # All that can fail comes first, so that nothing is stored by halves.
-        positions = {
-            source: encode(dict(partitions), of=f"positions of {source!r}")
-            for source, partitions in epoch.positions.items()
-        }
-        tokens = {k: encode(v, of=f"token of {k!r}") for k, v in epoch.tokens.items()}
-        letters = [record(letter) for letter in epoch.letters]
-        group = self._groups.get(epoch.group) or _Group()
-        check_number(epoch, group.epoch)
-        self._letters.check_room(letters)
+        self._put(self._checked(epoch))
 
-        self._groups[epoch.group] = group
+    async def stage(self, epoch: Epoch, /) -> None:
+        self._staged[epoch.group] = self._checked(epoch)
+
+    async def staged(self, group: str, /) -> Staged | None:
+        found = self._staged.get(group)
+        return None if found is None else found.staged()
+
+    async def promote(self, group: str, number: int, /) -> None:
+        found = self._staged.get(group)
+        if found is None or found.number != number:
+            raise not_staged(group, number, None if found is None else found.number)
+        self._put(self._staged.pop(group))
+
+    async def rollback(self, group: str, /) -> None:
+        self._staged.pop(group, None)
+
+    def _checked(self, epoch: Epoch) -> EncodedEpoch:
+        """Return an epoch as it is stored. All that can be refused is refused here."""
+        whole = encoded(epoch)
+        check_number(whole, (self._groups.get(epoch.group) or _Group()).epoch)
+        if epoch.group in self._staged:
+            raise already_staged(epoch.group, self._staged[epoch.group].number)
+        self._letters.check_room(whole.letters)
+        return whole
+
+    def _put(self, epoch: EncodedEpoch) -> None:
+        group = self._groups.setdefault(epoch.group, _Group())
         group.epoch, group.at_s, group.fingerprint = epoch.number, epoch.at_s, epoch.fingerprint
-        for source, partitions in positions.items():
+        for source, partitions in epoch.positions.items():
             self._forget_attempts(epoch.group, source, partitions)
             stored = group.positions.setdefault(source, _Positions(0, b""))
             stored.epoch, stored.partitions = epoch.number, partitions
-        for sink, token in tokens.items():
+        for sink, token in epoch.tokens.items():
             group.tokens.setdefault(sink, {})[epoch.number] = token
         for address, state in epoch.states.items():
             _put_state(group, address, state)
-        self._letters.insert(letters)
+        self._letters.mark(epoch.replayed, epoch.at_s)
+        self._letters.insert(epoch.letters)
 
     async def mark(
         self,
@@ -130,7 +150,7 @@ class MemoryStateStore(StateStore):
             stored.acknowledged = max(stored.acknowledged, epoch)
 
     async def groups(self) -> Sequence[str]:
-        return sorted(self._groups)
+        return sorted(self._groups.keys() | self._staged.keys())
 
     async def load(self, group: str, /) -> Checkpoint | None:
         found = self._groups.get(group)
@@ -162,11 +182,18 @@ class MemoryStateStore(StateStore):
         self, group: str, address: str, /, *, to_group: str | None = None, to_address: str
     ) -> None:
         to_group = group if to_group is None else to_group
-        if group not in self._groups or not self._is_stored(group, address):
+        if not self._is_stored(group, address):
             raise nothing_stored(group, address)
         if self._is_stored(to_group, to_address):
             raise already_stored(to_group, to_address)
-        source = self._groups[group]
+        self._move_staged(group, address, to_group, to_address)
+        self._attempts = {
+            (to_group, to_address, *at[2:]) if at[:2] == (group, address) else at: count
+            for at, count in self._attempts.items()
+        }
+        source = self._groups.get(group)
+        if source is None:
+            return
         target = self._groups.setdefault(to_group, _Group())
         if source.epoch > target.epoch:
             target.epoch, target.at_s = source.epoch, source.at_s
@@ -174,20 +201,21 @@ class MemoryStateStore(StateStore):
         for stored, to_stored in zip(source.stored(), target.stored(), strict=True):
             if address in stored:
                 to_stored[to_address] = stored.pop(address)
-        self._attempts = {
-            (to_group, to_address, *at[2:]) if at[:2] == (group, address) else at: count
-            for at, count in self._attempts.items()
-        }
 
     async def drop(self, group: str, address: str, /) -> None:
         if not self._is_stored(group, address):
             raise nothing_stored(group, address)
         for stored in (self._groups.get(group) or _Group()).stored():
             stored.pop(address, None)
+        if group in self._staged:
+            left = self._staged.pop(group).without(address)
+            if left is not None:
+                self._staged[group] = left
         self._keep_attempts(lambda of, name: (of, name) != (group, address))
 
     async def drop_group(self, group: str, /) -> None:
         self._groups.pop(group, None)
+        self._staged.pop(group, None)
         self._keep_attempts(lambda of, _: of != group)
 
     async def count_attempt(
@@ -209,6 +237,15 @@ class MemoryStateStore(StateStore):
             if of == group
         ]
 
+    def _move_staged(self, group: str, address: str, to_group: str, to_address: str) -> None:
+        if group == to_group:
+            if group in self._staged:
+                self._staged[group] = self._staged[group].moved(address, to_address)
+            return
+        for each in (group, to_group):
+            if each in self._staged:
+                raise unsettled(each, self._staged[each].number)
+
     def _forget_attempts(self, group: str, source: str, partitions: bytes) -> None:
         stored = (self._groups.get(group) or _Group()).positions.get(source)
         old = by_partition(decode(stored.partitions)) if stored else {}
@@ -224,17 +261,20 @@ class MemoryStateStore(StateStore):
 
     def _is_stored(self, group: str, address: str) -> bool:
         found = self._groups.get(group) or _Group()
-        return any(address in stored for stored in found.stored()) or any(
-            at[:2] == (group, address) for at in self._attempts
+        is_staged = group in self._staged and address in self._staged[group].staged().addresses
+        return (
+            is_staged
+            or any(address in stored for stored in found.stored())
+            or any(at[:2] == (group, address) for at in self._attempts)
         )
 
 
 def _put_state(group: _Group, address: str, state: FrozenState) -> None:
     part = group.parts.get(address)
     keyed = part.keyed if part is not None and not state.is_complete else {}
-    for key, value in state.entries:
-        if value is None:
-            keyed.pop(key, None)
-        else:
+    for key, value in zip(state.keys, state.values, strict=True):
+        if value:
             keyed[key] = value
+        else:
+            keyed.pop(key, None)
     group.parts[address] = _Part(state.version, state.value, keyed)

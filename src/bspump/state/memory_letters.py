@@ -39,10 +39,12 @@ class MemoryDeadLetters(DeadLetterStore):
             raise no_room(self._limits, count, size_bytes)
 
     def insert(self, records: Sequence[LetterRecord]) -> list[int]:
-        """Store letters, make room where that is necessary; return their ids."""
+        """Store letters, make room where they may be dropped for it; return their ids."""
         ids = [self._last_id + 1 + i for i in range(len(records))]
         self._last_id += len(records)
         self._letters.update(zip(ids, records, strict=True))
+        if self._limits.when_full == "refuse":
+            return ids
         size_bytes = self._size_bytes()
         oldest = sorted(self._letters, key=lambda id_: (self._is_unseen(id_), id_))
         for id_ in oldest:
@@ -75,10 +77,26 @@ class MemoryDeadLetters(DeadLetterStore):
         return len([self._letters.pop(id_) for id_ in self._matching(which)])
 
     async def mark_replayed(self, which: LetterFilter, /, *, at_s: float) -> int:
-        ids = self._matching(which)
+        return self.mark(self._matching(which), at_s)
+
+    def mark(self, ids: Collection[int], at_s: float) -> int:
+        """Note that letters were replayed; unknown ids are ignored."""
+        known = set(ids) & self._letters.keys()
+        for id_ in known:
+            found = self._letters[id_]
+            self._letters[id_] = found._replace(replayed_at_s=at_s, is_requested=False)
+        return len(known)
+
+    async def request_replay(self, which: LetterFilter, /) -> int:
+        ids = [id_ for id_ in self._matching(which) if not self._letters[id_].is_repr]
         for id_ in ids:
-            self._letters[id_] = self._letters[id_]._replace(replayed_at_s=at_s)
+            self._letters[id_] = self._letters[id_]._replace(is_requested=True)
         return len(ids)
+
+    async def requested(self, limit: int = 100, /, *, after: int = 0) -> Sequence[DeadLetter]:
+        asked = LetterFilter(is_requested=True)
+        ids = sorted(id_ for id_ in self._matching(asked) if id_ > after)
+        return [letter(id_, self._letters[id_]) for id_ in ids[:limit]]
 
     async def count(self, which: LetterFilter = ALL_LETTERS, /) -> int:
         return len(self._matching(which))
@@ -106,4 +124,5 @@ def _matches(which: LetterFilter, id_: int, each: LetterRecord) -> bool:
         and (which.since_s is None or each.at_s >= which.since_s)
         and (which.before_s is None or each.at_s < which.before_s)
         and which.is_replayed in (None, each.replayed_at_s is not None)
+        and which.is_requested in (None, each.is_requested)
     )

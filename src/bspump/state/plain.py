@@ -6,7 +6,8 @@ dicts with such keys, are extensions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -20,6 +21,8 @@ DEEPEST = 100
 
 _TUPLE, _INTEGER, _TEXT, _DICT = 1, 2, 3, 4
 _SCALARS = frozenset((str, bytes, int, float, bool, type(None)))
+_EASY_KEYS = frozenset((str, bytes, int))
+_EASY_LEVELS, _EASY_BATCH, _EASY_VALUES = 4, 4096, 1_000_000
 _INT64_MIN, _UINT64_MAX = -(2**63), 2**64 - 1
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -60,6 +63,38 @@ def encode_key(key: Any, *, of: str) -> bytes:
     return encode(key, of=of)
 
 
+def encode_all(values: Collection[Any], *, of: str) -> list[bytes]:
+    """Return what `encode` makes of each; several times as fast where there are many.
+
+    Raises:
+        ConfigError: something in one of them is not plain data.
+    """
+    found: list[bytes] = []
+    rest = list(values)
+    for start in range(0, len(rest), _EASY_BATCH):
+        batch = rest[start : start + _EASY_BATCH]
+        try:
+            found += map(_pack, batch) if _are_easy(batch) else [encode(v, of=of) for v in batch]
+        except (OverflowError, UnicodeEncodeError):
+            del found[start:]
+            found += [encode(value, of=of) for value in batch]
+    return found
+
+
+def encode_keys(keys: Collection[Any], *, of: str) -> list[bytes]:
+    """Return what `encode_key` makes of each; several times as fast where there are many.
+
+    Raises:
+        ConfigError: one of them is not plain data.
+    """
+    if _EASY_KEYS.issuperset(map(type, keys)):
+        try:
+            return list(map(_pack, keys))
+        except (OverflowError, UnicodeEncodeError):
+            pass
+    return [encode_key(key, of=of) for key in keys]
+
+
 def decode(data: bytes) -> Any:
     """Return what `encode` or `encode_key` was given.
 
@@ -83,6 +118,28 @@ def _extension(code: int, data: memoryview) -> Any:
 
 
 _unpack = msgspec.msgpack.Decoder(ext_hook=_extension).decode
+
+
+def _are_easy(values: Sequence[Any]) -> bool:
+    """Tell whether msgspec makes of all what `encode` does: no tuples, not deep, nothing odd.
+
+    It goes level by level and leaves the loops to the interpreter, so it takes a fraction of the
+    time that `_shaped` would.
+    """
+    for _ in range(_EASY_LEVELS):
+        kinds = set(map(type, values)) - _SCALARS
+        if not kinds:
+            return True
+        if not kinds <= {dict, list}:
+            return False
+        dicts = [value for value in values if type(value) is dict]
+        lists = [value for value in values if type(value) is list]
+        if sum(map(len, dicts)) + sum(map(len, lists)) > _EASY_VALUES:
+            return False
+        if not _SCALARS.issuperset(map(type, chain.from_iterable(dicts))):
+            return False
+        values = [*chain.from_iterable(map(dict.values, dicts)), *chain.from_iterable(lists)]
+    return False
 
 
 def _shaped(value: Any, depth: int) -> Any:

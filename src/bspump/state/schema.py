@@ -6,14 +6,15 @@ import os
 import sqlite3
 from pathlib import Path
 
+from bspump.abc.durable import sync_directory
 from bspump.abc.errors import ConfigError
 
-from .durable import sync_directory
-
 APPLICATION_ID = 0x42535054
-VERSION = 1
+VERSION = 2
 
 TABLES = """
+CREATE TABLE store (one INTEGER PRIMARY KEY CHECK (one = 1), lineage TEXT NOT NULL);
+INSERT INTO store VALUES (1, lower(hex(randomblob(16))));
 CREATE TABLE groups (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
@@ -71,9 +72,25 @@ CREATE TABLE changes (
 );
 CREATE INDEX changes_of_state ON changes (state_id, id, size_bytes);
 
+-- Epochs that did not happen yet; their keyed state goes to `changes` when they do.
+CREATE TABLE staged (
+    group_name TEXT PRIMARY KEY,
+    number INTEGER NOT NULL,
+    content BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE staged_changes (
+    id INTEGER PRIMARY KEY,
+    group_name TEXT NOT NULL,
+    address TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    entries BLOB NOT NULL
+);
+CREATE INDEX staged_changes_of_part ON staged_changes (group_name, address, id);
+
 CREATE TABLE letters (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     replayed_at_s REAL,
+    is_requested INTEGER NOT NULL,
     size_bytes INTEGER NOT NULL,
     pipeline TEXT NOT NULL,
     part TEXT NOT NULL,
@@ -85,6 +102,7 @@ CREATE TABLE letters (
     content BLOB NOT NULL
 );
 CREATE INDEX letters_by_use ON letters (replayed_at_s IS NULL, id);
+CREATE INDEX letters_requested ON letters (id) WHERE is_requested;
 CREATE INDEX letters_by_pipeline ON letters (pipeline);
 CREATE TABLE letter_totals (
     one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -126,6 +144,11 @@ def create(path: Path) -> None:
         connection.close()
     unfinished.rename(path)
     sync_directory(path.parent)
+
+
+def lineage(connection: sqlite3.Connection) -> str:
+    """Return the name that the store got when it was made."""
+    return str(connection.execute("SELECT lineage FROM store").fetchone()[0])
 
 
 def check(connection: sqlite3.Connection, path: Path) -> None:

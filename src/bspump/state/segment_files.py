@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bspump.abc.disk_buffer import DiskBufferOptions
+from bspump.abc.durable import sync_directory
 
-from .durable import make_directory, sync_directory
+from .durable import make_directory
 from .lock import ProcessLock
 from .segments import Damage, SegmentReader, pack
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from bspump.abc.dead_letters import (
@@ -22,6 +24,7 @@ from .letter_records import LetterRecord, letter, no_room, record, summary
 
 _COLUMNS = ", ".join(LetterRecord._fields)
 _LISTED = _COLUMNS.replace("content", "x''")
+_MARK = "UPDATE letters SET replayed_at_s = ?, is_requested = 0"
 
 
 class SqliteDeadLetters(DeadLetterStore):
@@ -30,11 +33,36 @@ class SqliteDeadLetters(DeadLetterStore):
     def __init__(self, database: Database, limits: DeadLetterOptions) -> None:
         self._db, self._limits = database, limits
 
+    @classmethod
+    @asynccontextmanager
+    async def attach(
+        cls,
+        path: str | Path,
+        limits: DeadLetterOptions = DeadLetterOptions(),  # noqa: B008 - it is frozen
+    ) -> AsyncIterator[SqliteDeadLetters]:
+        """Use the letters of the store in a file, also while an application uses the store.
+
+        Nothing but letters is touched, and no store is made. Where the application writes at
+        the same moment, it waits for that.
+
+        Raises:
+            ConfigError: there is no store that can be used.
+        """
+        database = Database(Path(path), role="guest")
+        await database.open()
+        try:
+            yield cls(database, limits)
+        finally:
+            await database.close()
+
     async def put(self, letters: Sequence[DeadLetter], /) -> Sequence[int]:
         records = [record(each) for each in letters]
-        return await self._db.write(
-            lambda connection: insert_letters(connection, records, self._limits)
-        )
+
+        def write(connection: sqlite3.Connection) -> list[int]:
+            check_room(connection, records, self._limits)
+            return insert_letters(connection, records, self._limits)
+
+        return await self._db.write(write)
 
     async def find(
         self,
@@ -61,13 +89,8 @@ class SqliteDeadLetters(DeadLetterStore):
 
     async def read(self, ids: Collection[int], /) -> Sequence[DeadLetter]:
         where, values = _where(LetterFilter(ids=ids))
-        query = f"SELECT id, {_COLUMNS} FROM letters WHERE {where} ORDER BY id"  # noqa: S608
-
-        def read(connection: sqlite3.Connection) -> list[DeadLetter]:
-            rows = connection.execute(query, values)
-            return [letter(row[0], LetterRecord(*row[1:])) for row in rows]
-
-        return await self._db.read(read)
+        query = f"{where} ORDER BY id"
+        return await self._db.read(lambda connection: _read(connection, query, values))
 
     async def remove(self, which: LetterFilter, /) -> int:
         where, values = _where(which)
@@ -83,10 +106,19 @@ class SqliteDeadLetters(DeadLetterStore):
 
     async def mark_replayed(self, which: LetterFilter, /, *, at_s: float) -> int:
         where, values = _where(which)
-        query = f"UPDATE letters SET replayed_at_s = ? WHERE {where}"  # noqa: S608
+        query = f"{_MARK} WHERE {where}"
         return await self._db.write(
             lambda connection: connection.execute(query, [at_s, *values]).rowcount
         )
+
+    async def request_replay(self, which: LetterFilter, /) -> int:
+        where, values = _where(which)
+        query = f"UPDATE letters SET is_requested = 1 WHERE NOT is_repr AND {where}"  # noqa: S608
+        return await self._db.write(lambda connection: connection.execute(query, values).rowcount)
+
+    async def requested(self, limit: int = 100, /, *, after: int = 0) -> Sequence[DeadLetter]:
+        where = "is_requested AND id > ? ORDER BY id LIMIT ?"
+        return await self._db.read(lambda connection: _read(connection, where, [after, limit]))
 
     async def count(self, which: LetterFilter = ALL_LETTERS, /) -> int:
         where, values = _where(which)
@@ -97,32 +129,53 @@ class SqliteDeadLetters(DeadLetterStore):
         return await self._db.read(_totals)
 
 
+def check_room(
+    connection: sqlite3.Connection, records: Sequence[LetterRecord], limits: DeadLetterOptions
+) -> None:
+    """Raise ExhaustedError if there is no room for letters, and none may be made."""
+    if not records or limits.when_full != "refuse":
+        return
+    totals = _totals(connection)
+    count = totals.letters + len(records)
+    size_bytes = totals.size_bytes + sum(each.size_bytes for each in records)
+    if count > limits.max_events or size_bytes > limits.max_bytes:
+        raise no_room(limits, count, size_bytes)
+
+
 def insert_letters(
     connection: sqlite3.Connection, records: Sequence[LetterRecord], limits: DeadLetterOptions
 ) -> list[int]:
     """Store letters in the caller's transaction; return their ids.
 
-    Raises:
-        ExhaustedError: there is no room, and none may be made.
+    Where the oldest may be dropped, there is room afterwards.
     """
     if not records:
         return []
-    totals = _totals(connection)
-    count = totals.letters + len(records)
-    size_bytes = totals.size_bytes + sum(each.size_bytes for each in records)
-    is_full = count > limits.max_events or size_bytes > limits.max_bytes
-    if is_full and limits.when_full == "refuse":
-        raise no_room(limits, count, size_bytes)
     query = f"INSERT INTO letters ({_COLUMNS}) VALUES ({', '.join('?' * len(records[0]))})"  # noqa: S608
     ids = [connection.execute(query, each).lastrowid or 0 for each in records]
-    _add_totals(connection, len(records), size_bytes - totals.size_bytes)
-    if is_full:
-        _drop_oldest(connection, count - limits.max_events, size_bytes - limits.max_bytes)
+    _add_totals(connection, len(records), sum(each.size_bytes for each in records))
+    if limits.when_full == "drop_oldest":
+        _make_room(connection, limits)
     return ids
 
 
-def _drop_oldest(connection: sqlite3.Connection, count: int, size_bytes: int) -> None:
-    """Drop at least so many letters, of at least so many bytes; replayed ones first."""
+def mark_replayed(connection: sqlite3.Connection, ids: Sequence[int], at_s: float) -> None:
+    """Note in the caller's transaction that letters were replayed; unknown ids are ignored."""
+    connection.executemany(f"{_MARK} WHERE id = ?", [(at_s, each) for each in ids])
+
+
+def _read(connection: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[DeadLetter]:
+    rows = connection.execute(f"SELECT id, {_COLUMNS} FROM letters WHERE {where}", values)  # noqa: S608
+    return [letter(row[0], LetterRecord(*row[1:])) for row in rows]
+
+
+def _make_room(connection: sqlite3.Connection, limits: DeadLetterOptions) -> None:
+    """Drop as many letters as are too many; replayed ones first, then the oldest."""
+    totals = _totals(connection)
+    count = totals.letters - limits.max_events
+    size_bytes = totals.size_bytes - limits.max_bytes
+    if count <= 0 and size_bytes <= 0:
+        return
     dropped: list[tuple[int]] = []
     freed_bytes = unseen = 0
     rows = connection.execute(
@@ -165,6 +218,7 @@ def _where(which: LetterFilter) -> tuple[str, list[Any]]:
         ("at_s >= ?", which.since_s),
         ("at_s < ?", which.before_s),
         ("(replayed_at_s IS NOT NULL) = ?", which.is_replayed),
+        ("is_requested = ?", which.is_requested),
         (
             "id IN (SELECT value FROM json_each(?))",
             None if which.ids is None else json.dumps(list(which.ids)),

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
 
 from bspump.abc.errors import ConfigError
-from bspump.abc.state import Attempt, Checkpoint, Epoch, FrozenState, PreparedToken
+from bspump.abc.state import Attempt, Checkpoint, FrozenState, PreparedToken
 
-from . import keyed_log
+from . import keyed_log, staging
+from .epochs import EncodedEpoch, check_number
 from .plain import decode, encode
 
 KEPT_ATTEMPTS = 1000
 """Positions of a source whose attempts are remembered."""
 
 _ADDRESSED = (("parts", "address"), ("positions", "source"), ("tokens", "sink"))
-
-
-class EncodedEpoch(NamedTuple):
-    """What of an epoch had to be made bytes: positions by source, tokens by sink."""
-
-    positions: Mapping[str, bytes]
-    tokens: Mapping[str, bytes]
 
 
 def nothing_stored(group: str, address: str) -> ConfigError:
@@ -44,32 +37,35 @@ def already_stored(group: str, address: str) -> ConfigError:
     )
 
 
-def check_number(epoch: Epoch, last: int) -> None:
-    """Raise ValueError if the number of an epoch is not greater than the last one."""
-    if epoch.number <= last:
-        raise ValueError(
-            f"group {epoch.group!r}: epoch {epoch.number} comes after {last}, so it must be greater"
-        )
-
-
-def write_epoch(connection: sqlite3.Connection, epoch: Epoch, encoded: EncodedEpoch) -> None:
-    """Write all of an epoch but its dead letters."""
+def check_epoch(connection: sqlite3.Connection, epoch: EncodedEpoch) -> None:
+    """Raise ValueError if an epoch may not be the next one."""
     found = _find(connection, epoch.group)
     check_number(epoch, found[1] if found else 0)
+    staging.check_nothing(connection, epoch.group)
+
+
+def write_epoch(connection: sqlite3.Connection, epoch: EncodedEpoch) -> dict[str, int]:
+    """Write all of an epoch but keyed state and dead letters.
+
+    Returns:
+        By address, the id of the state to which changes are to be appended.
+    """
     group_id = _set_epoch(connection, epoch.group, epoch.number, epoch.at_s, epoch.fingerprint)
-    for source, partitions in encoded.positions.items():
+    for source, partitions in epoch.positions.items():
         _forget_attempts(connection, epoch.group, source, partitions)
         connection.execute(
             "INSERT INTO positions (group_id, source, epoch, partitions) VALUES (?, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET epoch = excluded.epoch, partitions = excluded.partitions",
             (group_id, source, epoch.number, partitions),
         )
-    for sink, token in encoded.tokens.items():
+    for sink, token in epoch.tokens.items():
         connection.execute(
             "INSERT INTO tokens VALUES (?, ?, ?, ?)", (group_id, sink, epoch.number, token)
         )
-    for address, state in epoch.states.items():
-        _write_state(connection, group_id, address, state)
+    return {
+        address: _write_state(connection, group_id, address, state)
+        for address, state in epoch.states.items()
+    }
 
 
 def mark(
@@ -96,7 +92,8 @@ def mark(
 
 def groups(connection: sqlite3.Connection) -> list[str]:
     """Return the names of all groups."""
-    return [name for (name,) in connection.execute("SELECT name FROM groups ORDER BY name")]
+    names = {name for (name,) in connection.execute("SELECT name FROM groups")}
+    return sorted(names.union(staging.groups(connection)))
 
 
 def load(connection: sqlite3.Connection, group: str) -> Checkpoint | None:
@@ -148,10 +145,19 @@ def move(
 ) -> None:
     """Let what is stored under one address be stored under another."""
     source, target = _find(connection, group), _find(connection, to_group)
-    if source is None or not _is_stored(connection, group, source[0], address):
+    if not _is_stored(connection, group, source[0] if source else None, address):
         raise nothing_stored(group, address)
     if _is_stored(connection, to_group, target[0] if target else None, to_address):
         raise already_stored(to_group, to_address)
+    if group != to_group:
+        staging.check_settled(connection, (group, to_group))
+    staging.move(connection, group, address, to_address)
+    connection.execute(
+        "UPDATE attempts SET group_name = ?, source = ? WHERE group_name = ? AND source = ?",
+        (to_group, to_address, group, address),
+    )
+    if source is None:
+        return
     newest = source if target is None or source[1] > target[1] else target
     to_id = _set_epoch(connection, to_group, *newest[1:])
     for table, column in _ADDRESSED:
@@ -159,10 +165,6 @@ def move(
             f"UPDATE {table} SET group_id = ?, {column} = ? WHERE group_id = ? AND {column} = ?",  # noqa: S608
             (to_id, to_address, source[0], address),
         )
-    connection.execute(
-        "UPDATE attempts SET group_name = ?, source = ? WHERE group_name = ? AND source = ?",
-        (to_group, to_address, group, address),
-    )
 
 
 def drop(connection: sqlite3.Connection, group: str, address: str) -> None:
@@ -177,6 +179,7 @@ def drop(connection: sqlite3.Connection, group: str, address: str) -> None:
             (group_id, address),
         )
     connection.execute("DELETE FROM attempts WHERE group_name = ? AND source = ?", (group, address))
+    staging.drop(connection, group, address)
 
 
 def drop_group(connection: sqlite3.Connection, group: str) -> None:
@@ -189,6 +192,7 @@ def drop_group(connection: sqlite3.Connection, group: str) -> None:
         )
     connection.execute("DELETE FROM attempts WHERE group_name = ?", (group,))
     connection.execute("DELETE FROM groups WHERE name = ?", (group,))
+    staging.forget(connection, group)
 
 
 def count_attempt(connection: sqlite3.Connection, where: tuple[str, str, bytes, bytes]) -> int:
@@ -279,16 +283,16 @@ def _set_epoch(
 
 def _write_state(
     connection: sqlite3.Connection, group_id: int, address: str, state: FrozenState
-) -> None:
+) -> int:
     where = group_id, address
     query = "SELECT state_id FROM parts WHERE group_id = ? AND address = ?"
     found = connection.execute(query, where).fetchone()
     is_new = found is None or state.is_complete
-    state_id = keyed_log.new_state_id(connection) if is_new else found[0]
+    state_id: int = keyed_log.new_state_id(connection) if is_new else found[0]
     connection.execute(
         "REPLACE INTO parts VALUES (?, ?, ?, ?, ?)", (*where, state_id, state.version, state.value)
     )
-    keyed_log.append(connection, state_id, state.entries)
+    return state_id
 
 
 def _is_stored(
@@ -300,4 +304,5 @@ def _is_stored(
     ]
     queries.append("SELECT 1 FROM attempts WHERE group_name = :group AND source = :address")
     values = {"id": group_id, "group": group, "address": address}
-    return any(connection.execute(query, values).fetchone() for query in queries)
+    is_stored = any(connection.execute(query, values).fetchone() for query in queries)
+    return is_stored or staging.has(connection, group, address)

@@ -121,10 +121,10 @@ async def test_an_acknowledgement_that_fails_is_made_up_for():
         for n in range(3):
             await harness.advance(2)
             harness.send([n])
-        await harness.settle()
+        await harness.advance(2)
         assert lost.struck == 1
         assert pipeline.State.value == "running"
-        assert source.Acknowledged in ([2, 3], [3])
+        assert source.Acknowledged == [1, 2, 3]
 
 
 @virtual_time

@@ -17,7 +17,7 @@ from bspump.abc.dead_letters import DeadLetter
 from bspump.abc.errors import ConfigError, TransientError
 from bspump.abc.state import Epoch, Snapshot
 from bspump.state import SqliteStateStore
-from bspump.state.keyed_log import Maintenance
+from bspump.state.folding import Maintenance
 
 
 async def opened(path, **options):

@@ -149,6 +149,37 @@ class DeadLetterContract(Contract[StateStoreTarget]):
             found = await store.dead_letters.read(ids)
             assert [each.replayed_at_s for each in found] == [77.5, 77.5, None]
 
+    async def test_letters_are_requested_until_they_are_replayed(
+        self, target: StateStoreTarget
+    ) -> None:
+        async with target.opened() as store:
+            box = store.dead_letters
+            ids = list(await box.put([letter_of(n, part=f"P{n % 2}") for n in range(6)]))
+            (odd,) = await box.put([letter_of(7, event=_Odd(), part="P1")])
+            assert await box.requested() == []
+            # The one that is not plain cannot be replayed.
+            assert await box.request_replay(LetterFilter(part="P1")) == 3
+            assert await box.request_replay(LetterFilter(ids=[ids[0], ids[1], odd, 999])) == 2
+        async with target.opened() as store:
+            box = store.dead_letters
+            asked = [ids[0], ids[1], ids[3], ids[5]]
+            found = await box.requested()
+            assert [each.id for each in found] == asked
+            assert found[1].event == {"number": 1}
+            assert found[1].is_requested
+            assert [each.id for each in await box.requested(2)] == asked[:2]
+            assert [each.id for each in await box.requested(2, after=ids[1])] == asked[2:]
+            assert [each.id for each in await box.find(LetterFilter(is_requested=True))] == asked
+            assert await box.count(LetterFilter(is_requested=False)) == 3
+            await box.mark_replayed(LetterFilter(ids=[ids[0]]), at_s=1.0)
+            await box.remove(LetterFilter(ids=[ids[1]]))
+            await store.commit(Epoch(group="G", number=1, at_s=5.5, replayed=[ids[3], 999]))
+            assert [each.id for each in await box.requested()] == [ids[5]]
+            (marked,) = await box.read([ids[3]])
+            assert (marked.is_requested, marked.replayed_at_s) == (False, 5.5)
+            assert await box.request_replay(LetterFilter(ids=[ids[3]])) == 1
+            assert [each.id for each in await box.requested()] == [ids[3], ids[5]]
+
     async def test_a_full_store_refuses_and_keeps_what_it_has(
         self, target: StateStoreTarget
     ) -> None:

@@ -11,11 +11,11 @@ from bspump.abc.errors import ConfigError
 from bspump.abc.state import Epoch, PreparedToken, Snapshot
 
 from .base import does_not_apply
-from .state_data import StateDataContract
+from .state_staging import StateStagingContract
 from .state_target import PART, SINK, SOURCE, G, StateStoreTarget, epoch_of, keyed_of
 
 
-class StateStoreContract(StateDataContract):
+class StateStoreContract(StateStagingContract):
     """What every store promises of checkpoints. Subclass it and provide the fixture `target`."""
 
     async def test_a_new_store_has_nothing(self, target: StateStoreTarget) -> None:
