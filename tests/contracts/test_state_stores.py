@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bspump.state import MemoryStateStore, SqliteStateStore
-from bspump.state.keyed_log import Maintenance
+from bspump.state.folding import Maintenance
 from bspump.testing.contracts.dead_letters import DeadLetterContract
 from bspump.testing.contracts.state import StateStoreContract
 from bspump.testing.contracts.state_target import StateStoreTarget

@@ -247,8 +247,8 @@ class StateStore(ABC):
     def freeze(self, address: str, snapshot: Snapshot, /) -> FrozenState:
         """Return the snapshot of a part in the form in which it is stored.
 
-        It does not wait and costs about a microsecond per key. What becomes of the state
-        afterwards does not matter to it.
+        It does not wait, and costs less than a microsecond for a small value of a key. What
+        becomes of the state afterwards does not matter to it.
 
         Raises:
             ConfigError: something in it is not plain data; it says what and where.

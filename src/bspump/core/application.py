@@ -243,6 +243,10 @@ class BSPumpApplication:
         self._main = self.spawn(self.main(), name="main")
         self.PumpService.check_finished()
 
+    def abandon(self) -> None:
+        """Let nothing be finalized any more; for tests of what a crash leaves behind."""
+        self._begun.clear()
+
     async def _finalize(self) -> None:
         """Finalize what has been initialized, the last one first."""
         self._stop_event.set()

@@ -35,9 +35,9 @@ T = TypeVar("T")
 class SqliteStateStore(StateStore):
     """Keeps state in a file of SQLite with a write-ahead log, used in a thread of its own.
 
-    To freeze and to commit 50,000 changed keys takes about 20 ms each; the first holds up the
-    loop, of the second a quarter does. A commit waits for the disk once. Beside the file, `<file>.lock` tells that a process uses it; all of them are
-    readable by their owner only.
+    To freeze 50,000 changed keys holds up the loop for about 20 ms, to commit them for a quarter
+    of that; a commit waits for the disk once. Beside the file, `<file>.lock` tells that a process
+    uses it; all of them are readable by their owner only.
 
     Args:
         path: of the file; it and its directory are made.

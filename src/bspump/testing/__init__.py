@@ -5,12 +5,14 @@ tests of those who build on bspump as much as for ours. The contracts, in
 `bspump.testing.contracts`, need pytest.
 """
 
+from .crashes import crash_everywhere
 from .eventually import eventually
 from .faults import Fault, cancel_everywhere, disconnect, lose_reply, refuse, slow
 from .harness import Failure, Harness
 from .manual_clock import ManualClock
 from .memory_ends import MemoryBatchSink, MemorySink, MemorySource, MemoryUpsertSink
 from .memory_lookups import MemoryAsyncLookup, MemoryLookup, MemoryProvider
+from .memory_transactions import MemoryEpochSink, MemoryTable, MemoryTwoPhaseSink
 from .virtual_time import StalledError, VirtualClock, VirtualLoop, run_virtual, virtual_time
 
 __all__ = [
@@ -20,15 +22,19 @@ __all__ = [
     "ManualClock",
     "MemoryAsyncLookup",
     "MemoryBatchSink",
+    "MemoryEpochSink",
     "MemoryLookup",
     "MemoryProvider",
     "MemorySink",
     "MemorySource",
+    "MemoryTable",
+    "MemoryTwoPhaseSink",
     "MemoryUpsertSink",
     "StalledError",
     "VirtualClock",
     "VirtualLoop",
     "cancel_everywhere",
+    "crash_everywhere",
     "disconnect",
     "eventually",
     "lose_reply",

@@ -13,6 +13,7 @@ from bspump.abc.errors import ConfigErrors
 from bspump.abc.host import Context
 from bspump.abc.sink import BatchSink, Sink
 from bspump.abc.source import Source
+from bspump.abc.state import StateStore
 from bspump.core.application import BSPumpApplication
 from bspump.core.clock import SystemClock
 from bspump.core.pipeline import Pipeline
@@ -50,6 +51,7 @@ class Harness:
         args: the command line of the application, such as `["--set", "[section] key=value"]`.
         start_s: the wall clock at first, Unix seconds; only where time is virtual.
         app_class: of the application.
+        store: where checkpoints are kept; one that another harness had used has what that kept.
 
     Attributes:
         app: the application; connections and lookups are registered at `app.PumpService`.
@@ -62,6 +64,7 @@ class Harness:
         *,
         start_s: float = START_S,
         app_class: type[BSPumpApplication] = BSPumpApplication,
+        store: StateStore | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self._loop = loop
@@ -69,6 +72,8 @@ class Harness:
         self.app = app_class(
             args=list(args), clock=VirtualClock(loop, start_s) if is_virtual else SystemClock()
         )
+        if store is not None:
+            self.app.CheckpointService.use(store)
         self.logs: list[logging.LogRecord] = []
         self._handler = _Collector(self.logs)
         self._failures: list[Failure] = []
@@ -89,7 +94,7 @@ class Harness:
     async def __aexit__(self, *raised: Any) -> None:
         running, self._running = self._running, None
         if running is None:
-            raise RuntimeError("the harness does not run")
+            return  # It crashed.
         stopped = [pipeline for pipeline in self.pipelines if pipeline.has_error()]
         try:
             await running.__aexit__(*raised)
@@ -97,6 +102,20 @@ class Harness:
             logging.getLogger().removeHandler(self._handler)
         if stopped and not self._has_looked and raised[0] is None:
             raise self._failures[-1].error
+
+    async def crash(self) -> None:
+        """End everything at once, as `SIGKILL` does: nothing is drained, flushed or stored."""
+        running, self._running = self._running, None
+        if running is None:
+            raise RuntimeError("the harness does not run")
+        store = self.app.CheckpointService.Store
+        self.app.abandon()
+        try:
+            await running.__aexit__(None, None, None)
+        finally:
+            logging.getLogger().removeHandler(self._handler)
+            if store is not None:
+                await store.close()
 
     # What runs
 

@@ -45,7 +45,7 @@ class _Double(Component):
         super()._configure(_NoEntries(source), section, given)
 
 
-class _Remote(_Double):
+class RemoteDouble(_Double):
     """The other side of a double: reachable or not, connected or not."""
 
     def __init__(
@@ -78,7 +78,7 @@ class _Remote(_Double):
             raise NotConnectedError(f"{self.Id}: the connection is cut")
 
 
-class MemorySource(_Remote, PullSource[PullOptions, int]):
+class MemorySource(RemoteDouble, PullSource[PullOptions, int]):
     """Read a list of events, to which a test may add by `send` while the pipeline runs.
 
     Position: how many events have been read. The list outlives the source: another one that is
@@ -179,7 +179,7 @@ class MemorySink(_Double, Sink):
         self.Contexts.append(context)
 
 
-class MemoryBatchSink(_Remote, BatchSink[BatchSinkOptions]):
+class MemoryBatchSink(RemoteDouble, BatchSink[BatchSinkOptions]):
     """Keep all events of all batches in a list; a batch is written as a whole or not at all.
 
     Slow, refused, disconnected for a while: see `bspump.testing.slow` and its like.

@@ -56,7 +56,7 @@ class _JumpingSelector(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
-        if ready or (timeout is not None and timeout <= 0):
+        if self.Loop.turn() or ready or (timeout is not None and timeout <= 0):
             return ready
         ready = super().select(self.Loop.patience_s())
         if not ready:
@@ -88,6 +88,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._io_patience_s, self._limit_s = io_patience_s, limit_s
         self._threads = 0
         self._idle: deque[asyncio.Future[None]] = deque()
+        self._turns_left: dict[asyncio.Future[None], int] = {}
         selector = _JumpingSelector()
         selector.Loop = self
         super().__init__(selector)
@@ -122,6 +123,25 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         waiter = self.create_future()
         self._idle.append(waiter)
         await waiter
+
+    async def turns(self, number: int) -> None:
+        """Wait until the loop has turned so many times; time moves on where it has to."""
+        waiter = self.create_future()
+        self._turns_left[waiter] = number
+        try:
+            await waiter
+        finally:
+            self._turns_left.pop(waiter, None)
+
+    def turn(self) -> bool:
+        """Count a turn; tell whether somebody waited for it."""
+        is_due = False
+        for waiter in self._turns_left:
+            self._turns_left[waiter] -= 1
+            if self._turns_left[waiter] <= 0 and not waiter.done():
+                waiter.set_result(None)
+                is_due = True
+        return is_due
 
     def patience_s(self) -> float:
         """Return for how many real seconds something from outside is worth waiting for now."""
