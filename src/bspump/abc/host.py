@@ -161,6 +161,12 @@ class Pipeline(Protocol):
         While the pipeline does not run, the task waits for it to be started.
         """
 
+    def is_durable(self) -> bool:
+        """Tell whether checkpoints outlive the process."""
+
+    def lineage(self) -> str:
+        """Return the name of the store of checkpoints; another store has another one."""
+
     def request_checkpoint(self) -> None:
         """Ask for a checkpoint soon: too much waits for it to be acknowledged or committed."""
 

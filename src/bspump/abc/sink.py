@@ -143,9 +143,9 @@ class TransactionalSinkOptions(BatchSinkOptions, frozen=True, kw_only=True):
 class TwoPhaseSink(BatchSink[OptionsT]):
     """A destination that can promise to commit: files that are renamed, multipart uploads.
 
-    What `write` has taken is seen by nobody until `commit`. The engine calls `prepare` when
-    everything of an epoch was written, stores the token in the checkpoint, then commits.
-    Nothing is written between `prepare` and the end of `commit`. After a crash it commits what
+    What `write` has taken is seen by nobody until `commit`, and outlasts `close`. The engine
+    calls `prepare` when everything of an epoch was written, stores the token in the checkpoint,
+    then commits. Nothing is written between `prepare` and the end of `commit`. After a crash it commits what
     the checkpoint has, and `abort` takes back everything else.
     """
 
@@ -168,10 +168,14 @@ class TwoPhaseSink(BatchSink[OptionsT]):
     async def abort(self) -> None:
         """Take back what was written and is not committed, after those of the checkpoint were.
 
-        Called once, after `connect`, before the first `write` of a run. Errors are those of
-        `connect`.
+        Called once, after `connect`, before the first `write` in this process. Errors are those
+        of `connect`.
         """
         raise NotImplementedError(f"{type(self).__name__}.abort")
+
+    def is_transactional(self) -> bool:
+        """Tell whether it works like this; if not, it is a plain batch sink, `write` confirms."""
+        return True
 
 
 class EpochSink(BatchSink[OptionsT]):

@@ -187,7 +187,7 @@ class Group:
         resting = [Standstill(pipeline) for pipeline in self.pipelines]
         cut = None
         try:
-            cut = await self._cut(resting)
+            cut = await self._cut(resting, is_last=is_last)
         finally:
             if cut is None or not is_last:
                 _end(resting)
@@ -204,17 +204,25 @@ class Group:
 
     # Steps 1 to 3
 
-    async def _cut(self, resting: Sequence[Standstill]) -> Cut | None:
+    async def _cut(self, resting: Sequence[Standstill], *, is_last: bool) -> Cut | None:
         while not self._has_error():
             if not await self._unless_error(self._come_to_rest(resting)):
                 return None
             if not self._is_current(self) or self._has_error():
                 return None
             if all(standstill.is_complete() for standstill in resting):
+                if is_last:
+                    self._release_sinks()
                 return self._snapshot()
             _end(resting)
             await asyncio.sleep(0)
         return None
+
+    def _release_sinks(self) -> None:
+        """Let sinks complete what is complete when nothing more comes, such as files."""
+        for pipeline in self.pipelines:
+            for driver in pipeline.transactions():
+                driver.sink.release()
 
     def _has_error(self) -> bool:
         return any(pipeline.has_error() for pipeline in self.pipelines)

@@ -94,6 +94,11 @@ class CheckpointService(Service, Configurable):
         """Whether checkpoints outlive the process."""
         return self.Store is not None
 
+    @property
+    def lineage(self) -> str:
+        """The name of the store; without one, of the application."""
+        return self._keeper.lineage
+
     def use(self, store: StateStore) -> None:
         """Keep checkpoints in `store`; to be called before the application runs."""
         self.Store = store

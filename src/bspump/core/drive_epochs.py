@@ -29,7 +29,7 @@ _WAITING_TIMES = 2
 
 def sink_driver(sink: BatchSink[Any], host: SinkHost, log: Log) -> SinkDriver:
     """Return the driver for a batch sink, as what it can do asks for."""
-    if isinstance(sink, TwoPhaseSink):
+    if isinstance(sink, TwoPhaseSink) and sink.is_transactional():
         return TwoPhaseDriver(sink, host, log)
     if isinstance(sink, EpochSink) and sink.is_transactional():
         return EpochDriver(sink, host, log)

@@ -23,8 +23,8 @@ from .gate import Gate
 from .retry import Backoff
 from .tasks import unless_cancelled
 
-_UNSIZED: Final = frozenset({dict, list, tuple})
-"""Events of these types have no size of their own in bytes."""
+_SIZED: Final = (bytes, bytearray, str)
+"""What `BatchSink.size_bytes` counts; everything else counts nothing."""
 
 
 class SinkHost(Protocol):
@@ -116,13 +116,14 @@ class SinkDriver:
             done = stop
 
     def _sizes(self, events: Sequence[Event]) -> list[int]:
-        """Return what each event counts, without a call for each of those that count nothing."""
-        size_bytes = self._sink.size_bytes
-        if type(self._sink).size_bytes is BatchSink.size_bytes and _UNSIZED.issuperset(
-            map(type, events)
-        ):
-            return [0] * len(events)
-        return list(map(size_bytes, events))
+        """Return what each event counts, without a call for each where the sink has no say."""
+        if type(self._sink).size_bytes is BatchSink.size_bytes:
+            are_sized = {issubclass(kind, _SIZED) for kind in set(map(type, events))}
+            if are_sized == {False}:
+                return [0] * len(events)
+            if are_sized == {True}:
+                return list(map(len, events))
+        return list(map(self._sink.size_bytes, events))
 
     def _take(self, context: Context, event: Event, size_bytes: int, now_s: float) -> None:
         self._taken += 1

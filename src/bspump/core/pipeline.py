@@ -13,6 +13,7 @@ from bspump.abc.source import PullSource, Source
 from . import view
 from .asides import Asides
 from .assembly import PipelineOptions
+from .checkpointing import Checkpointing
 from .compilation import Compilation
 from .drive_epochs import TransactionDriver
 from .drive_source import SourceDriver
@@ -21,14 +22,13 @@ from .flow import Flow, Pace
 from .lifecycle import Lifecycle, State
 from .run import Run
 from .tasks import Early
-from .throttling import Throttling
 
 __all__ = ["Pipeline", "PipelineOptions"]
 
 _NOT_STARTED = "the pipeline is not started"
 
 
-class Pipeline(Throttling):
+class Pipeline(Checkpointing):
     """Sources, then processors in order, then a sink. Subclass it and call `build()` once.
 
     An event goes through the whole chain in one go, in the task of its source; there is no queue
@@ -309,18 +309,6 @@ class Pipeline(Throttling):
         """Let sinks write what they have taken."""
         if self._run is not None:
             await self._run.flush()
-
-    async def checkpoint(self) -> None:
-        """Take a checkpoint of the pipeline and all it is connected to, and wait for it.
-
-        Then all that was passed before is durable and committed; sources are told soon. While the
-        pipeline has an error it waits.
-        """
-        await self.Flow.stand_by(self.App.CheckpointService.checkpoint(self))
-
-    def request_checkpoint(self) -> None:
-        """Ask for a checkpoint soon: too much waits for it to be acknowledged or committed."""
-        self.App.CheckpointService.request(self)
 
     def transactions(self) -> list[TransactionDriver]:
         """Return the drivers of transactional sinks."""

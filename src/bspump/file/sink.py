@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -20,15 +21,17 @@ from bspump.abc.errors import (
     RejectedError,
     TransientError,
 )
-from bspump.abc.options import Duration, Options, Size
-from bspump.abc.sink import Batch, BatchSink, BatchSinkOptions
+from bspump.abc.options import BatchOptions, Duration, Options, Size
+from bspump.abc.sink import Batch, EpochId, TransactionalSinkOptions, TwoPhaseSink
+from bspump.abc.state import PartState, Snapshot
 from bspump.clients.files.globs import literal_directory
+from bspump.clients.files.output import Prepared
 from bspump.clients.files.problems import sort_problem, transient_problem
 from bspump.formats.compression import by_extension, compressor
 from bspump.formats.registry import codec as codec_by_name
 
 from .names import NameTemplate
-from .writer import Writer, WriterOptions
+from .writer import Mark, Writer, WriterOptions
 
 if TYPE_CHECKING:
     from bspump.abc.host import Application, Pipeline
@@ -42,9 +45,11 @@ class RotateOptions(Options, frozen=True, kw_only=True):
     max_age: Annotated[Duration, Meta(description="Seconds since the file was begun.")] = 0.0
 
 
-class FileSinkOptions(BatchSinkOptions, frozen=True, kw_only=True):
+class FileSinkOptions(TransactionalSinkOptions, frozen=True, kw_only=True):
     """What a sink of files can be told."""
 
+    # A batch is a trip to a thread and a wait for the disk, so there are fewer of them than usual.
+    batch: BatchOptions = BatchOptions(max_events=2000)
     path: Annotated[
         str,
         Meta(description="Name of the files; fields: {index} {time:%Y%m%d} {pipeline} {sink}."),
@@ -65,7 +70,7 @@ class FileSinkOptions(BatchSinkOptions, frozen=True, kw_only=True):
     rotate: RotateOptions = RotateOptions()
 
 
-class FileSink(BatchSink[FileSinkOptions]):
+class FileSink(TwoPhaseSink[FileSinkOptions]):
     """Write events as lines to files that appear under their names when they are complete.
 
     Until then a file is called `.<name>.part`. It is complete when a limit of `rotate` is
@@ -77,8 +82,13 @@ class FileSink(BatchSink[FileSinkOptions]):
     batch that fails half way or is cancelled leaves nothing behind. So every event is written at
     least once, and twice only if it had been written but not acknowledged when the process died.
 
+    Where checkpoints outlive the process (`var_dir` in `[general]`) every event is written
+    exactly once, as far as the source can read on from a position: files get their names with
+    the checkpoint that covers them, and after a crash what was written since the last one is cut
+    off. Until then they are called `.<name>.~<tag>.part`.
+
     With `append` lines are added to one file, at once under its name; a crash may leave a torn
-    line, which the next start ends.
+    line, which the next start ends. That is at least once.
 
     Args:
         app: the application.
@@ -111,10 +121,16 @@ class FileSink(BatchSink[FileSinkOptions]):
         self._writer: Writer | None = None
         self._busy = asyncio.Lock()
         self._timer: asyncio.Task[Any] | None = None
+        self._mark: Mark | None = None
+        self._kept_mark: Mark | None = None
+        self._is_ending = False
+
+    def is_transactional(self) -> bool:
+        return self.Pipeline.is_durable() and not self.Options.append
 
     async def connect(self) -> None:
         self._codec = self.Codec or codec_by_name(self.Options.codec, self.Schema)
-        writer = self._make_writer()
+        writer = self._writer or self._make_writer()
         try:
             recovered = await asyncio.to_thread(self._prepare, writer)
         except OSError as error:
@@ -128,9 +144,7 @@ class FileSink(BatchSink[FileSinkOptions]):
             self._timer = self.App.spawn(self._rotate_in_time(writer), name=f"{self!r} rotate")
 
     async def write(self, batch: Batch, /) -> None:
-        writer = self._writer
-        if writer is None:
-            raise NotConnectedError(f"{self.locate_address()}: is not connected")
+        writer = self._open_writer()
         errors: dict[int, TransientError | RejectedError] = {}
         start = 0
         while start < len(batch):
@@ -154,9 +168,65 @@ class FileSink(BatchSink[FileSinkOptions]):
         timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
-        writer, self._writer = self._writer, None
-        if writer is not None:
+        writer = self._writer
+        if writer is None:
+            return
+        if self.is_transactional():
+            # It is needed again, unless this was the end of the process.
+            await asyncio.to_thread(writer.suspend)
+        else:
+            self._writer = None
             await asyncio.to_thread(writer.complete)
+
+    # With checkpoints
+
+    def release(self) -> None:
+        """Let the next checkpoint complete the file being written: it may be the last one."""
+        self._is_ending = True
+
+    def snapshot(self) -> Snapshot | None:
+        mark = self._mark
+        if self._writer is not None:
+            mark = self._writer.mark(is_complete=self._is_ending)
+        if mark == self._kept_mark:
+            return None
+        self._kept_mark = mark
+        return Snapshot(value=mark)
+
+    def restore(self, state: PartState) -> None:
+        self._mark = self._kept_mark = state.value
+
+    def is_stateful(self) -> bool:
+        return self.is_transactional()
+
+    async def prepare(self, epoch: EpochId, /) -> list[Prepared] | None:
+        writer = self._open_writer()
+        if self._is_ending:
+            await self._complete(writer)
+            self._is_ending = False
+        return writer.unnamed() or None
+
+    async def commit(self, token: list[Prepared], /) -> None:
+        writer = self._open_writer()
+        try:
+            await asyncio.to_thread(writer.publish, token)
+        except OSError as error:
+            raise transient_problem(error, f"name files of {self.Options.path!r}") from error
+
+    async def abort(self) -> None:
+        """Do nothing: `connect` has taken back what no checkpoint covers."""
+
+    def _open_writer(self) -> Writer:
+        if self._writer is None:
+            raise NotConnectedError(f"{self.locate_address()}: is not connected")
+        return self._writer
+
+    async def _complete(self, writer: Writer) -> None:
+        async with self._busy:
+            try:
+                await asyncio.to_thread(writer.complete)
+            except OSError as error:
+                raise transient_problem(error, f"complete {writer.path}") from error
 
     def _make_writer(self) -> Writer:
         """Return the writer that the options ask for; raises ConfigError."""
@@ -182,9 +252,15 @@ class FileSink(BatchSink[FileSinkOptions]):
                 max_bytes=rotate.max_bytes,
                 max_events=rotate.max_events,
                 max_age_s=rotate.max_age,
+                tag=self._tag() if self.is_transactional() else "",
             ),
             self.App.time,
         )
+
+    def _tag(self) -> str:
+        """Return what marks temporary files as those of this sink and this store."""
+        owner = zlib.crc32(self.locate_address().encode())
+        return f"{self.Pipeline.lineage()[:8]}{owner:08x}"
 
     def _prepare(self, writer: Writer) -> Sequence[Path]:
         """Complete what was left, and see that files can be written; blocks."""
@@ -192,6 +268,12 @@ class FileSink(BatchSink[FileSinkOptions]):
         directory.mkdir(parents=True, exist_ok=True)
         if not os.access(directory, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        if not self.is_transactional():
+            return writer.recover()
+        is_known = writer is self._writer
+        is_whole = writer.resume() if is_known else writer.rewind(self._mark)
+        if not is_whole:
+            self.Pipeline.L.error("a file that was being written is gone", sink=self.Id)
         return writer.recover()
 
     def _encode(self, events: Sequence[Any]) -> tuple[bytes, dict[int, RejectedError]]:

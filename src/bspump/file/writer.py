@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Final, TypedDict
 
 from bspump.abc.errors import RejectedError, TransientError
 from bspump.clients.files.globs import find_paths
@@ -17,6 +17,7 @@ from bspump.clients.files.output import (
     abort,
     commit,
     cut_torn_line,
+    tag_of,
     take_over,
 )
 from bspump.formats.compression import compressor, decompressor
@@ -24,6 +25,22 @@ from bspump.formats.compression import compressor, decompressor
 from .names import NameTemplate
 
 _READ_BYTES = 1 << 18
+_LINEAGE: Final = 8
+"""So many digits of a tag say which store of checkpoints; the others say which sink."""
+
+
+class Mark(TypedDict):
+    """Where a writer stands. Plain data.
+
+    `unnamed` are files that are complete and have yet to get their names; `open` is the one
+    being written: its path, its name, its size in bytes; `since_s` is when that was begun.
+    """
+
+    index: int
+    unnamed: list[Any]
+    open: list[Any] | None
+    events: int
+    since_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +55,8 @@ class WriterOptions:
         max_bytes: of a file, as it is on the disk.
         max_events: in a file.
         max_age_s: from its beginning on.
+        tag: marks temporary files as those of one sink and one store of checkpoints: files get
+            their names by `publish` alone. Empty: as soon as they are complete.
     """
 
     compression: str = "none"
@@ -47,6 +66,7 @@ class WriterOptions:
     max_bytes: int = 0
     max_events: int = 0
     max_age_s: float = 0.0
+    tag: str = ""
 
 
 class Writer:
@@ -70,6 +90,7 @@ class Writer:
         self._lock = threading.RLock()
         self._file: OutputFile | None = None
         self._unnamed: list[Prepared] = []
+        self._suspended: list[Any] | None = None
         self._index = 0
         self._events = 0
         self._put_events = 0
@@ -100,7 +121,7 @@ class Writer:
         """
         options = self._options
         with self._lock:
-            self._name()
+            self._name_if_free()
             if options.compression != "none":
                 squeeze = compressor(options.compression, options.level)
                 data = squeeze.feed(data) + squeeze.finish()
@@ -121,7 +142,7 @@ class Writer:
     def complete(self) -> None:
         """Give the file being written its name; one without any content is removed."""
         with self._lock:
-            self._name()
+            self._name_if_free()
             file = self._file
             if file is None:
                 return
@@ -132,7 +153,7 @@ class Writer:
                 self._unnamed.append(prepared)
             else:
                 abort(prepared)
-            self._name()
+            self._name_if_free()
 
     def is_due(self) -> bool:
         """Tell whether the file being written has reached a limit."""
@@ -146,19 +167,108 @@ class Writer:
     def recover(self) -> list[Path]:
         """Complete what writers that are dead have left; return the names.
 
-        Lines that were never confirmed may be among it, but none that is torn.
+        Lines that were never confirmed may be among it, but none that is torn. Files that are
+        marked as those of a sink with the same store of checkpoints are left alone.
         """
         if self._options.appends:
             return []
         recovered = []
-        for path in find_paths([self._names.temporary_glob()]):
-            is_ours = self._names.is_temporary(Path(path))
-            file = take_over(Path(path)) if is_ours else None
+        for path in self._temporary_paths():
+            tag = tag_of(path)
+            is_ours = not tag or tag[:_LINEAGE] != self._options.tag[:_LINEAGE]
+            file = take_over(path) if is_ours else None
             if file is not None:
                 final = self._recover(file)
                 if final is not None:
                     recovered.append(final)
         return recovered
+
+    def _temporary_paths(self) -> list[Path]:
+        paths = map(Path, find_paths([self._names.temporary_glob()]))
+        return [path for path in paths if self._names.is_temporary(path)]
+
+    # With checkpoints
+
+    def mark(self, *, is_complete: bool = False) -> Mark:
+        """Return where it stands, as far as it is confirmed.
+
+        Args:
+            is_complete: as it will stand when the file being written has been completed.
+        """
+        with self._lock:
+            opened, unnamed = self._suspended, list(self._unnamed)
+            if self._file is not None:
+                opened = [str(self._file.path), str(self._file.final), self._file.size_bytes]
+            if opened is not None and is_complete:
+                if opened[2]:
+                    unnamed.append(Prepared(temporary=opened[0], final=opened[1]))
+                opened = None
+            return Mark(
+                index=self._index,
+                unnamed=unnamed,
+                open=opened,
+                events=0 if opened is None else self._events,
+                since_s=self._since_s,
+            )
+
+    def publish(self, files: Sequence[Prepared]) -> None:
+        """Give complete files their names. Doing it twice is fine."""
+        with self._lock:
+            for prepared in files:
+                commit(prepared)
+                if prepared in self._unnamed:
+                    self._unnamed.remove(prepared)
+
+    def unnamed(self) -> list[Prepared]:
+        """Return the files that are complete and have no name yet."""
+        with self._lock:
+            return list(self._unnamed)
+
+    def rewind(self, mark: Mark | None) -> bool:
+        """Let files be as they were at `mark`, the last one that is stored; `None`: none is.
+
+        Returns:
+            False if the file that was being written is not there any more, or has lost something.
+        """
+        with self._lock:
+            kept, is_whole = "", True
+            if mark is not None:
+                self._index, self._since_s = mark["index"], mark["since_s"]
+                self._events = mark["events"]
+                self.publish(mark["unnamed"])
+                self._suspended = mark["open"]
+                kept = mark["open"][0] if mark["open"] is not None else ""
+                is_whole = self.resume()
+            for path in self._temporary_paths():
+                if tag_of(path) == self._options.tag and str(path) != kept:
+                    path.unlink()
+        return is_whole
+
+    def suspend(self) -> None:
+        """Close the file being written as it is, until `resume`."""
+        with self._lock:
+            self._suspended = self.mark()["open"]
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
+    def resume(self) -> bool:
+        """Go on with the file that was being written; False if it has lost something."""
+        with self._lock:
+            suspended, self._suspended = self._suspended, None
+            if suspended is None:
+                return True
+            path, final, size_bytes = suspended
+            self._file = OutputFile.resume(
+                Path(path), Path(final), size_bytes, is_durable=self._options.is_durable
+            )
+            if self._file is None:
+                self._events = 0
+            return self._file is not None
+
+    def _name_if_free(self) -> None:
+        if not self._options.tag:
+            self._name()
 
     def _name(self) -> None:
         """Give complete files their names; what fails is done by the next call."""
@@ -180,7 +290,9 @@ class Writer:
         while True:
             final = self._names.path(self._index, self._since_s)
             final.parent.mkdir(parents=True, exist_ok=True)
-            file = OutputFile.create(final, is_durable=self._options.is_durable)
+            file = OutputFile.create(
+                final, is_durable=self._options.is_durable, tag=self._options.tag
+            )
             # An index is used once, so that names tell the order also when files are taken away.
             self._index += 1
             if file is not None:

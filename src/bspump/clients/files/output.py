@@ -9,14 +9,18 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import threading
 from pathlib import Path
 from typing import Final, Self, TypedDict
 
-from .durable import free_path, rename_durably, sync_directory
+from bspump.abc.durable import sync_directory
+
+from .durable import free_path, rename_durably
 
 PART: Final = ".part"
 _BLOCK_BYTES: Final = 1 << 16
+_TAG: Final = re.compile(r"\.~([0-9a-f]{16})\Z")
 
 
 class Prepared(TypedDict):
@@ -26,14 +30,26 @@ class Prepared(TypedDict):
     final: str
 
 
-def temporary_path(final: Path) -> Path:
-    """Return the name under which `final` is written: hidden, so that no `*` matches it."""
-    return final.with_name(f".{final.name}{PART}")
+def temporary_path(final: Path, tag: str = "") -> Path:
+    """Return the name under which `final` is written: hidden, so that no `*` matches it.
+
+    Args:
+        final: the name it gets when it is complete.
+        tag: sixteen hexadecimal digits that say who writes it; empty: anybody.
+    """
+    return final.with_name(f".{final.name}{f'.~{tag}' if tag else ''}{PART}")
 
 
 def final_path(temporary: Path) -> Path:
     """Return the name that the file `temporary` is to get."""
-    return temporary.with_name(temporary.name.removeprefix(".").removesuffix(PART))
+    name = temporary.name.removeprefix(".").removesuffix(PART)
+    return temporary.with_name(_TAG.sub("", name))
+
+
+def tag_of(temporary: Path) -> str:
+    """Return the tag in the name of a file that is being written; empty if there is none."""
+    found = _TAG.search(temporary.name.removesuffix(PART))
+    return "" if found is None else found[1]
 
 
 class OutputFile:
@@ -63,13 +79,18 @@ class OutputFile:
         self._lock = threading.Lock()
 
     @classmethod
-    def create(cls, final: Path, *, is_durable: bool = True) -> Self | None:
+    def create(cls, final: Path, *, is_durable: bool = True, tag: str = "") -> Self | None:
         """Begin a file that gets the name `final`; `None` if that name is taken.
+
+        Args:
+            final: the name it gets when it is complete.
+            is_durable: each `append` waits for the disk.
+            tag: who writes it, see `temporary_path`.
 
         Raises:
             OSError: it cannot be created.
         """
-        path = temporary_path(final)
+        path = temporary_path(final, tag)
         try:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         except FileExistsError:
@@ -101,6 +122,37 @@ class OutputFile:
         if is_new and is_durable:
             sync_directory(path.parent)
         return cls(path, path, fd, is_durable=is_durable)
+
+    @classmethod
+    def resume(
+        cls, path: Path, final: Path, size_bytes: int, *, is_durable: bool = True
+    ) -> Self | None:
+        """Go on with a temporary file where it had `size_bytes`; `None` if it is not that large.
+
+        Raises:
+            OSError: it cannot be opened.
+            BlockingIOError: somebody else is writing it.
+        """
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        if not _lock(fd, path):
+            os.close(fd)
+            raise BlockingIOError(errno.EAGAIN, "somebody else is writing it")
+        file = cls(path, final, fd, is_durable=is_durable)
+        if file.size_bytes < size_bytes:
+            file.close()
+            return None
+        file.size_bytes = size_bytes
+        return file
+
+    def close(self) -> None:
+        """Close it as it is; what was not confirmed may still be there."""
+        with self._lock:
+            if self._fd != -1:
+                os.close(self._fd)
+                self._fd = -1
 
     def append(self, data: bytes) -> None:
         """Write `data` behind what is confirmed.

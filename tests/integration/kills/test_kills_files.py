@@ -1,0 +1,42 @@
+"""File to file: every event exactly once, whatever kills the program."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from feeding import Feeder, assert_each_once, lines
+from killing import KILLS, Killing
+
+
+@pytest.mark.slow
+def test_file_to_file_is_exactly_once(tmp_path: Path) -> None:
+    source, out = tmp_path / "in.json", tmp_path / "out"
+    killing = Killing(
+        "file_to_file.py",
+        source,
+        out / "{index:05}.json",
+        tmp_path / "var",
+        log=tmp_path / "log",
+    )
+    with source.open("ab", buffering=0) as file:
+
+        def send(first: int, count: int) -> None:
+            file.write(lines(first, count))
+
+        with Feeder(send) as feeder:
+            killing.run()
+
+    def visible() -> int:
+        return sum(path.read_bytes().count(b"\n") for path in out.iterdir())
+
+    killing.finish(lambda: visible() == feeder.sent)
+    assert killing.kills == KILLS
+    arrived = [
+        json.loads(line)
+        for path in sorted(out.glob("*.json"))
+        for line in path.read_bytes().splitlines()
+    ]
+    assert_each_once(arrived, feeder.sent)
+    assert not [path for path in out.iterdir() if path.name.startswith(".")]

@@ -1,0 +1,62 @@
+"""Programs that are killed at random moments, again and again."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+KILLS = 50
+PROGRAMS = Path(__file__).parent.parent / "integration" / "kills" / "programs"
+
+
+class Killing:
+    """Runs a program of `programs/`, kills it by `SIGKILL`, and starts it again.
+
+    Args:
+        program: name of its file.
+        arguments: of its command line.
+        log: file that gets what it writes to stderr.
+        seed: of the moments.
+    """
+
+    def __init__(self, program: str, *arguments: object, log: Path, seed: int = 1) -> None:
+        self._command = [sys.executable, str(PROGRAMS / program), *map(str, arguments)]
+        self._log = log
+        self._chance = random.Random(seed)
+        self.kills = 0
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as log:
+            return subprocess.Popen(self._command, stdout=log, stderr=log)
+
+    def run(self, *, least_s: float = 0.25, most_s: float = 0.9, kills: int = KILLS) -> None:
+        """Kill it so many times, each time `least_s` to `most_s` seconds after its start."""
+        for _ in range(kills):
+            with self._start() as process:
+                time.sleep(self._chance.uniform(least_s, most_s))
+                assert process.poll() is None, f"it ended by itself:\n{self.tail()}"
+                process.send_signal(signal.SIGKILL)
+            self.kills += 1
+
+    def finish(self, is_done: Callable[[], bool], *, within_s: float = 60.0) -> None:
+        """Run it until everything has arrived, then end it as an operator does."""
+        with self._start() as process:
+            try:
+                deadline_s = time.monotonic() + within_s
+                while not is_done():
+                    assert process.poll() is None, f"it ended by itself:\n{self.tail()}"
+                    assert time.monotonic() < deadline_s, f"it is not done:\n{self.tail()}"
+                    time.sleep(0.05)
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(30) == 0, self.tail()
+            finally:
+                process.kill()
+
+    def tail(self) -> str:
+        """Return the end of what it has written."""
+        return self._log.read_text(errors="replace")[-4000:]
