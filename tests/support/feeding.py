@@ -53,7 +53,7 @@ class Feeder:
             while not self._stop.wait(self._every_s):
                 self._send(self.sent, self._count)
                 self.sent += self._count
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised by whoever waits
             self._error = error
 
 
@@ -62,7 +62,7 @@ def assert_each_once(arrived: Sequence[dict[str, Any]], sent: int) -> None:
     numbers = [each["number"] for each in arrived]
     lost = set(range(sent)) - set(numbers)
     twice = len(numbers) - len(set(numbers))
-    print(f"sent {sent}, arrived {len(numbers)}, lost {len(lost)}, twice {twice}")
+    print(f"sent {sent}, arrived {len(numbers)}, lost {len(lost)}, twice {twice}")  # noqa: T201 - what one wants to see
     assert (len(lost), twice) == (0, 0), f"lost {sorted(lost)[:10]}"
     for each in arrived:
         assert each["count"] == each["number"] // KEYS + 1, each

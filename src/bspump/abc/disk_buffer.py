@@ -6,13 +6,17 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from .config import parse_bytes
 from .options import Duration, Options, Size
 
 
 class DiskBufferOptions(Options, frozen=True, kw_only=True):
     """How a buffer on disk is written, and how large it gets."""
 
-    max_bytes: Annotated[Size, Meta(ge=4096, description="Bytes on disk at the most.")] = 1024**3
+    max_bytes: Annotated[
+        int,
+        Meta(ge=4096, description="Bytes on disk at the most.", extra={"parse": parse_bytes}),
+    ] = 1024**3
     when_full: Annotated[
         Literal["block", "drop_oldest"],
         Meta(
@@ -23,7 +27,6 @@ class DiskBufferOptions(Options, frozen=True, kw_only=True):
     segment_bytes: Annotated[
         Size,
         Meta(
-            ge=1,
             description="Bytes of a file, about; a file is removed when all of it is processed."
             " At most a quarter of `max_bytes`.",
         ),

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from bspump.abc.codec import Codec
 from bspump.abc.config import parse_bytes
+from bspump.abc.contexts import Copies
 from bspump.abc.errors import RejectedError
 from bspump.abc.options import Options
 from bspump.abc.source import PullOptions, PullSource
@@ -77,7 +78,7 @@ class BlockLinesSource(PullSource[BlockLinesOptions, P]):
     async def connect(self) -> None:
         self._codec = self.Codec or codec_by_name(self.Options.codec, self.Schema)
 
-    def decode(self, path: str, block: Block) -> tuple[list[Any], list[dict[str, Any]] | None]:
+    def decode(self, path: str, block: Block) -> tuple[list[Any], Copies | None]:
         """Return the events of a block and their contexts; reject the lines that are none."""
         if block.long_line:
             shown = block.long_line[:_SHOWN_BYTES]
@@ -92,5 +93,5 @@ class BlockLinesSource(PullSource[BlockLinesOptions, P]):
         events, broken = decode_block(self._codec, block.data)
         for line, reason in broken:
             self.Pipeline.reject([({"filename": path}, line)], reason, self)
-        contexts = [{"filename": path} for _ in events] if self.Options.filename else None
-        return events, contexts
+        is_named = self.Options.filename
+        return events, Copies({"filename": path}, len(events)) if is_named else None

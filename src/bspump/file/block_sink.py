@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from msgspec import Meta
 
 from bspump.abc.capabilities import Can
+from bspump.abc.durable import sync_directory
 from bspump.abc.errors import ConfigError, PartialWriteError, RejectedError, TransientError
 from bspump.abc.host import Context, Event
 from bspump.abc.options import Options
 from bspump.abc.sink import Batch, BatchSink, BatchSinkOptions
-from bspump.clients.files.durable import sync_directory
 from bspump.clients.files.output import write_whole
 from bspump.clients.files.problems import transient_problem
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
+from bspump.abc.contexts import Copies
 from bspump.abc.errors import RejectedError
 
 from .abc_source import FileABCSource
@@ -26,7 +27,7 @@ class FileLineSource(FileABCSource):
         lines = LineReader(f, self.Options.max_line)
         while events := await asyncio.to_thread(lines.take):
             self.reject_long(filename, lines)
-            await self.Pipeline.process_many(events, [{"filename": filename} for _ in events])
+            await self.Pipeline.process_many(events, Copies({"filename": filename}, len(events)))
         self.reject_long(filename, lines)
 
     def reject_long(self, filename: str, lines: LineReader) -> None:
@@ -71,7 +72,7 @@ class FileMultiLineSource(FileLineSource):
         groups = self._groups(lines)
         while events := await asyncio.to_thread(lines.collect, groups):
             self.reject_long(filename, lines)
-            await self.Pipeline.process_many(events, [{"filename": filename} for _ in events])
+            await self.Pipeline.process_many(events, Copies({"filename": filename}, len(events)))
         self.reject_long(filename, lines)
 
     def _groups(self, lines: LineReader) -> Iterator[Any]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bspump.abc.config import parse_bytes, parse_seconds
+from bspump.abc.contexts import Copies
 from bspump.abc.errors import ConfigError
 from bspump.clients.sockets.messages import MessageReader
 from bspump.clients.sockets.stream import Stream
@@ -81,7 +82,7 @@ class FramedSourceProtocol(SourceProtocolABC):
         events: list[Any] = messages
         if encoding is not None:
             events = [message.decode(encoding, "backslashreplace") for message in messages]
-        await self.pipeline.process_many(events, [context.copy() for _ in events])
+        await self.pipeline.process_many(events, Copies(context, len(events)))
 
 
 class LineSourceProtocol(FramedSourceProtocol):

@@ -157,6 +157,27 @@ class SegmentLog:
             self._queued_bytes -= size
         return self._outcome(batch)
 
+    def is_open(self) -> bool:
+        """Tell whether it can be used."""
+        return self._executor is not None
+
+    def has_room(self, size_bytes: int = HEAD_BYTES) -> bool:
+        """Tell whether `append` of so many bytes would not have to wait for room."""
+        if self._options.when_full != "block":
+            return True
+        held_bytes = self._files.size_bytes + self._queued_bytes
+        return held_bytes + size_bytes <= self._options.max_bytes
+
+    async def wait_for_room(self) -> None:
+        """Wait until something can be appended, after all who wait for the same.
+
+        Raises:
+            TransientError: what is acknowledged cannot be removed now.
+        """
+        if self._options.when_full == "block":
+            async with self._entrance:
+                await self._wait_for_room(HEAD_BYTES)
+
     async def read(
         self, position: int | None = None, *, max_records: int = 1000, max_bytes: int = 1024 * 1024
     ) -> LogBlock:
@@ -191,16 +212,19 @@ class SegmentLog:
         """
         await self._release(min(position, self._files.end), is_room_wanted=False)
 
+    async def trim(self) -> None:
+        """Remove the file in use, too, if everything is acknowledged; numbers go on."""
+        await self._release(self._files.acknowledged, is_room_wanted=True)
+
     def stats(self) -> LogStats:
         """Return how full it is; `dropped` counts since it was opened."""
         files = self._files
         return LogStats(files.size_bytes, files.begin, files.end, files.dropped)
 
     async def _wait_for_room(self, size: int) -> None:
-        while self._files.size_bytes + self._queued_bytes + size > self._options.max_bytes:
-            # The file in use is removed too if all of it is acknowledged.
-            await self._release(self._files.acknowledged, is_room_wanted=True)
-            if self._files.size_bytes + self._queued_bytes + size > self._options.max_bytes:
+        while not self.has_room(size):
+            await self.trim()
+            if not self.has_room(size):
                 await self._wait_for_change()
 
     async def _release(self, position: int, *, is_room_wanted: bool) -> None:

@@ -7,18 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in `directory` durable."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    except OSError as error:
-        # Some network file systems cannot, and say so; they write names through anyway.
-        if error.errno not in (errno.EINVAL, errno.EBADF, errno.ENOTSUP):
-            raise
-    finally:
-        os.close(fd)
+from bspump.abc.durable import sync_directory
 
 
 def rename_durably(source: Path, target: Path) -> None:

@@ -8,6 +8,8 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
+from bspump.abc.durable import sync_directory
+
 
 def replace_file(path: Path, data: bytes, *, is_private: bool = False) -> None:
     """Write `data` to `path` atomically and durably; blocks, so call it in a thread.
@@ -37,12 +39,4 @@ def replace_file(path: Path, data: bytes, *, is_private: bool = False) -> None:
         with suppress(OSError):
             new.unlink()
         raise
-    _sync_directory(path.parent)
-
-
-def _sync_directory(path: Path) -> None:
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_directory(path.parent)
