@@ -61,11 +61,17 @@ class Pool:
             await self._idle.pop().close()
 
 
-def is_idle(connection: AsyncConnection[Any]) -> bool:
-    """Tell whether a connection works and nothing is under way on it, a transaction neither."""
+def is_idle(connection: AsyncConnection[Any], *, in_transaction: bool = False) -> bool:
+    """Tell whether a connection works and nothing is under way on it.
+
+    Args:
+        connection: to the server.
+        in_transaction: a transaction that goes well is expected; else none.
+    """
     from psycopg.pq import TransactionStatus
 
-    return not connection.closed and (connection.info.transaction_status == TransactionStatus.IDLE)
+    expected = TransactionStatus.INTRANS if in_transaction else TransactionStatus.IDLE
+    return not connection.closed and connection.info.transaction_status == expected
 
 
 def _is_alive(connection: AsyncConnection[Any]) -> bool:

@@ -16,9 +16,10 @@ from bspump.abc.errors import (
     TransientError,
 )
 from bspump.abc.options import Options
-from bspump.abc.sink import Batch, BatchSink, BatchSinkOptions
+from bspump.abc.sink import Batch, EpochId, EpochSink, TransactionalSinkOptions
 
 from .connection import PostgreSQLConnection
+from .epochs import Epochs
 from .pool import is_idle
 from .writers import CopyWriter, QueryWriter, Row, UpsertWriter, Writer
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from bspump.abc.host import Application, Event, Pipeline
 
 
-class PostgreSQLSinkOptions(BatchSinkOptions, frozen=True, kw_only=True):
+class PostgreSQLSinkOptions(TransactionalSinkOptions, frozen=True, kw_only=True):
     """What is written, by a query or into a table."""
 
     query: Annotated[
@@ -48,9 +49,19 @@ class PostgreSQLSinkOptions(BatchSinkOptions, frozen=True, kw_only=True):
         list[str],
         Meta(description="Columns of a unique index: a row that is there is changed."),
     ] = []  # noqa: RUF012 - each struct gets a list of its own
+    exactly_once: Annotated[
+        bool,
+        Meta(
+            description="One transaction for each checkpoint, which notes its number in the"
+            " database, too: a table is made for that, and others see rows with the checkpoint."
+        ),
+    ] = False
+    epochs_table: Annotated[str, Meta(description="That table, with or without its schema.")] = (
+        "bspump_epochs"
+    )
 
 
-class PostgreSQLSink(BatchSink[PostgreSQLSinkOptions]):
+class PostgreSQLSink(EpochSink[PostgreSQLSinkOptions]):
     """Write events, which are dicts, to a table; a batch is one transaction.
 
     With `table`, rows are appended by COPY; with `key` too, they are inserted, or replace the
@@ -62,6 +73,10 @@ class PostgreSQLSink(BatchSink[PostgreSQLSinkOptions]):
 
     At least once: if the connection is lost while a transaction is being committed, the batch is
     written again. With `key` that changes nothing.
+
+    With `exactly_once` all that belongs to one checkpoint is one transaction, in which the number
+    of the checkpoint is stored as well. So every event is written once, if the source can read on
+    from a position and checkpoints outlive the process (`var_dir` in `[general]`).
 
     Args:
         connection: Id of a `PostgreSQLConnection`, or the connection.
@@ -82,16 +97,27 @@ class PostgreSQLSink(BatchSink[PostgreSQLSinkOptions]):
         self.Connection: PostgreSQLConnection = located
         self._connection: AsyncConnection[Any] | None = None
         self._writer: Writer | None = None
+        self._epochs: Epochs | None = None
+        self._is_in_epoch = False
         if self.Options.key:
             # It is this sink that can, not all of its class.
             vars(self)["Capabilities"] = Can.IDEMPOTENT
 
+    def is_transactional(self) -> bool:
+        return self.Options.exactly_once
+
     async def connect(self) -> None:
         writer = self._chosen_writer()
         connection = await self.Connection.open()
+        self._is_in_epoch = False
         try:
             with self.Connection.errors():
                 await writer.prepare(connection)
+                if self.Options.exactly_once:
+                    self._epochs = Epochs(
+                        self.Options.epochs_table, self.locate_address(), self.Pipeline.lineage()
+                    )
+                    await self._epochs.prepare(connection)
         except BaseException:
             await connection.close()
             raise
@@ -126,7 +152,7 @@ class PostgreSQLSink(BatchSink[PostgreSQLSinkOptions]):
         rows, errors = self._rows(writer, batch.events)
         if rows:
             with self.Connection.errors():
-                await self._commit(connection, writer, rows)
+                await self._write_rows(connection, writer, rows)
         if errors:
             raise PartialWriteError(errors)
 
@@ -147,20 +173,49 @@ class PostgreSQLSink(BatchSink[PostgreSQLSinkOptions]):
                 errors[index] = error
         return rows, errors
 
-    @staticmethod
-    async def _commit(
-        connection: AsyncConnection[Any], writer: Writer, rows: Sequence[Row]
+    async def _write_rows(
+        self, connection: AsyncConnection[Any], writer: Writer, rows: Sequence[Row]
     ) -> None:
-        """Write all rows in one transaction: what else must be true with them goes in here."""
+        """Write all rows or none: in a transaction, or in a savepoint of that of the epoch."""
         try:
+            if self._epochs is not None:
+                await self._begin(connection)
             async with connection.transaction(), connection.cursor() as cursor:
                 await writer.write(cursor, rows)
         finally:
             # Cancelled at a bad moment, it may be left in the middle of the transaction.
+            if not is_idle(connection, in_transaction=self._is_in_epoch):
+                await connection.close()
+
+    async def _begin(self, connection: AsyncConnection[Any]) -> None:
+        if not self._is_in_epoch:
+            await connection.execute("BEGIN")
+            self._is_in_epoch = True
+
+    async def commit(self, epoch: EpochId, positions: Mapping[str, Any], /) -> None:
+        connection, epochs = self._with_epochs()
+        try:
+            with self.Connection.errors():
+                await self._begin(connection)
+                await epochs.store(connection, epoch.number)
+                await connection.execute("COMMIT")
+        finally:
+            self._is_in_epoch = False
             if not is_idle(connection):
                 await connection.close()
 
+    async def committed(self) -> EpochId | None:
+        connection, epochs = self._with_epochs()
+        with self.Connection.errors():
+            return await epochs.last(connection)
+
+    def _with_epochs(self) -> tuple[AsyncConnection[Any], Epochs]:
+        if self._connection is None or self._epochs is None:
+            raise NotConnectedError(f"{self.Id}: not connected")
+        return self._connection, self._epochs
+
     async def close(self) -> None:
         connection, self._connection = self._connection, None
+        self._is_in_epoch = False
         if connection is not None:
             await connection.close()

@@ -16,6 +16,7 @@ from bspump.postgresql import (
 )
 from bspump.testing import eventually
 from bspump.testing.contracts import (
+    EpochSinkContract,
     LookupContract,
     LookupTarget,
     SinkContract,
@@ -60,6 +61,19 @@ class TestAppendingSink(SinkContract):
         database.execute(TABLE)
         return SinkTarget(
             make=database.make(PostgreSQLSink, table="events", **{"retry.first": 0.01}),
+            stored=stored(database),
+            poison=POISON,
+            disconnect=lambda _: database.cut(),
+        )
+
+
+class TestSinkWithEpochs(EpochSinkContract):
+    @pytest.fixture
+    def target(self, database):
+        database.execute(TABLE)
+        config = {"table": "events", "exactly_once": "yes", "retry.first": 0.01}
+        return SinkTarget(
+            make=database.make(PostgreSQLSink, **config),
             stored=stored(database),
             poison=POISON,
             disconnect=lambda _: database.cut(),

@@ -17,6 +17,7 @@ from . import _rewrite  # noqa: F401 - before the modules it is about
 from .base import Contract, does_not_apply
 from .codec import CodecContract, CodecTarget
 from .dead_letters import DeadLetterContract
+from .epoch_sink import EpochSinkContract
 from .lookup import LookupContract, LookupTarget
 from .processor import ProcessorContract, ProcessorTarget
 from .sink import SinkContract, SinkTarget
@@ -29,6 +30,7 @@ __all__ = [
     "CodecTarget",
     "Contract",
     "DeadLetterContract",
+    "EpochSinkContract",
     "LookupContract",
     "LookupTarget",
     "ProcessorContract",

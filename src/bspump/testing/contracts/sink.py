@@ -12,7 +12,7 @@ from typing import Any
 
 from bspump.abc.capabilities import Can
 from bspump.abc.errors import NotConnectedError, PartialWriteError
-from bspump.abc.sink import Batch, BatchSink, Sink
+from bspump.abc.sink import Batch, BatchSink, EpochId, EpochSink, Sink
 from bspump.testing.faults import cancel_everywhere, lose_reply, refuse
 from bspump.testing.harness import Harness
 
@@ -66,29 +66,29 @@ class SinkContract(Contract[SinkTarget]):
     async def test_every_event_arrives_once(self, target: SinkTarget) -> None:
         events = target.events(2500)
         await _write(target, events)
-        await _check_stored(target, events)
+        await check_stored(target, events)
 
     async def test_what_was_taken_is_durable_after_a_flush(self, target: SinkTarget) -> None:
         events = target.events(10)
         async with Harness() as harness:
             await _send(harness, target, events)
             await harness.settle()
-            await _check_stored(target, events)
+            await check_stored(target, events)
 
     async def test_odd_texts_and_a_large_event_arrive_as_they_are(self, target: SinkTarget) -> None:
         events = [target.event(i, text) for i, text in enumerate([*ODD_TEXTS, LARGE_TEXT])]
         await _write(target, events)
-        await _check_stored(target, events)
+        await check_stored(target, events)
 
     async def test_a_run_without_events_stores_nothing(self, target: SinkTarget) -> None:
         await _write(target, [])
-        await _check_stored(target, [])
+        await check_stored(target, [])
 
     async def test_a_second_run_adds_to_what_the_first_has_stored(self, target: SinkTarget) -> None:
         first, second = target.events(5), target.events(5, first=5)
         for events in (first, second):
             await _write(target, events)
-        await _check_stored(target, first + second)
+        await check_stored(target, first + second)
 
     async def test_an_event_is_left_alone(self, target: SinkTarget) -> None:
         events = target.events(10)
@@ -113,7 +113,7 @@ class SinkContract(Contract[SinkTarget]):
             all_counted(harness, 7)
             assert harness.counts()["event.fail"] == 1
             assert [failure.event for failure in harness.errors] == [poison]
-        await _check_stored(target, before + after)
+        await check_stored(target, before + after)
 
     async def test_closing_is_possible_at_any_time(self, target: SinkTarget) -> None:
         async with bare(target.make) as sink:
@@ -126,39 +126,45 @@ class SinkContract(Contract[SinkTarget]):
     # From here on for batch sinks alone: the engine batches, retries and reconnects for them.
 
     async def test_a_write_that_has_returned_is_durable(self, target: SinkTarget) -> None:
-        async with _batch_sink(target) as sink:
+        async with batch_sink(target) as sink:
             events = target.events(10)
-            await sink.write(_batch(events))
-            await _check_stored(target, events)
+            await sink.write(batch_of(events))
+            await commit(sink)
+            await check_stored(target, events)
 
     async def test_an_empty_batch_stores_nothing(self, target: SinkTarget) -> None:
-        async with _batch_sink(target) as sink:
-            await sink.write(_batch([]))
-            await _check_stored(target, [])
+        async with batch_sink(target) as sink:
+            await sink.write(batch_of([]))
+            await check_stored(target, [])
 
     async def test_a_partial_failure_names_the_events_at_fault(self, target: SinkTarget) -> None:
-        async with _batch_sink(target, Can.PARTIAL) as sink:
+        async with batch_sink(target, Can.PARTIAL) as sink:
             events = target.events(4)
-            found = await _error_of(sink.write(_batch([*events[:2], _poison(target), *events[2:]])))
+            found = await _error_of(
+                sink.write(batch_of([*events[:2], _poison(target), *events[2:]]))
+            )
             assert isinstance(found, PartialWriteError), f"got {found!r}"
             assert (found.rejected, found.transient) == ([2], [])
-            await _check_stored(target, events)
+            await commit(sink)
+            await check_stored(target, events)
 
     async def test_a_repeated_batch_changes_nothing(self, target: SinkTarget) -> None:
-        async with _batch_sink(target, Can.IDEMPOTENT) as sink:
+        async with batch_sink(target, Can.IDEMPOTENT) as sink:
             events = target.events(10)
-            await sink.write(_batch(events))
-            await sink.write(_batch(events))
-            await _check_stored(target, events)
+            await sink.write(batch_of(events))
+            await sink.write(batch_of(events))
+            await commit(sink)
+            await check_stored(target, events)
 
     async def test_a_lost_connection_asks_for_a_new_one(self, target: SinkTarget) -> None:
-        async with _batch_sink(target) as sink:
+        async with batch_sink(target) as sink:
             await _disconnect(target, sink)
-            found = await _error_of(sink.write(_batch(target.events(3))))
+            found = await _error_of(sink.write(batch_of(target.events(3))))
             assert isinstance(found, NotConnectedError), f"got {found!r}"
             await sink.close()
             await sink.connect()
-            await sink.write(_batch(target.events(3)))
+            await sink.write(batch_of(target.events(3)))
+            await commit(sink)
             await _check_holds(target, target.events(3))
 
     async def test_a_lost_connection_loses_nothing(self, target: SinkTarget) -> None:
@@ -180,7 +186,7 @@ class SinkContract(Contract[SinkTarget]):
                 harness.send(events)
                 await harness.settle()
         if Can.IDEMPOTENT in sink.Capabilities:
-            await _check_stored(target, events)
+            await check_stored(target, events)
         else:
             await _check_holds(target, events)
 
@@ -203,31 +209,33 @@ class SinkContract(Contract[SinkTarget]):
             assert fault.struck == 2
             assert acknowledged == [[]]
             assert source.Acknowledged == [10]
-        await _check_stored(target, target.events(10))
+        await check_stored(target, target.events(10))
 
     async def test_cancelling_a_write_leaves_it_usable(self, target: SinkTarget) -> None:
-        async with _batch_sink(target) as sink:
+        async with batch_sink(target) as sink:
             events = target.events(3)
 
             async def check() -> None:
                 try:
-                    await sink.write(_batch(events))
+                    await sink.write(batch_of(events))
                 except NotConnectedError:
                     await sink.close()
                     await sink.connect()
-                    await sink.write(_batch(events))
+                    await sink.write(batch_of(events))
+                await commit(sink)
                 await _check_holds(target, events)
 
-            await cancel_everywhere(lambda: sink.write(_batch(events)), check)
+            await cancel_everywhere(lambda: sink.write(batch_of(events)), check)
 
     async def test_cancelling_a_connect_leaves_it_usable(self, target: SinkTarget) -> None:
-        async with _batch_sink(target) as sink:
+        async with batch_sink(target) as sink:
             events = target.events(3)
 
             async def check() -> None:
                 await sink.close()
                 await sink.connect()
-                await sink.write(_batch(events))
+                await sink.write(batch_of(events))
+                await commit(sink)
                 await sink.close()
                 await _check_holds(target, events)
 
@@ -254,7 +262,7 @@ async def _write(target: SinkTarget, events: Sequence[Any]) -> None:
 
 
 @asynccontextmanager
-async def _batch_sink(target: SinkTarget, claim: Can = Can.NOTHING) -> AsyncIterator[Any]:
+async def batch_sink(target: SinkTarget, claim: Can = Can.NOTHING) -> AsyncIterator[Any]:
     """Yield a batch sink that is connected and that nothing else drives."""
     async with bare(target.make) as sink:
         _check_batch_sink(sink)
@@ -267,6 +275,12 @@ async def _batch_sink(target: SinkTarget, claim: Can = Can.NOTHING) -> AsyncIter
             await sink.close()
 
 
+async def commit(sink: Any, number: int = 1) -> None:
+    """End the transaction of a sink that works in epochs; others have confirmed already."""
+    if isinstance(sink, EpochSink) and sink.is_transactional():
+        await sink.commit(EpochId(sink.Pipeline.lineage(), number), {})
+
+
 def _check_batch_sink(sink: Any) -> None:
     if not isinstance(sink, BatchSink):
         does_not_apply("it does not write batches")
@@ -276,7 +290,8 @@ async def _open(sink: Any) -> None:
     await (sink.connect() if isinstance(sink, BatchSink) else sink.open())
 
 
-def _batch(events: Sequence[Any]) -> Batch:
+def batch_of(events: Sequence[Any]) -> Batch:
+    """Return a batch of events, with empty contexts."""
     return Batch(list(events), [{} for _ in events])
 
 
@@ -306,7 +321,7 @@ async def _stored(target: SinkTarget) -> list[Any]:
     return list(await awaited(target.stored()))
 
 
-async def _check_stored(target: SinkTarget, events: Sequence[Any]) -> None:
+async def check_stored(target: SinkTarget, events: Sequence[Any]) -> None:
     """Check that the destination holds `events`, each once."""
     same(await _stored(target), events, is_ordered=target.is_ordered)
 
