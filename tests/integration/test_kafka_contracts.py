@@ -12,6 +12,7 @@ pytest.importorskip("confluent_kafka.admin")
 
 from bspump.kafka import KafkaConnection, KafkaSink, KafkaSource  # noqa: E402
 from bspump.testing.contracts import (  # noqa: E402
+    EpochSinkContract,
     SinkContract,
     SinkTarget,
     SourceContract,
@@ -69,6 +70,29 @@ def stored(server, topic):
         consumer.close()
 
 
+def committed(server, topic):
+    """Return the values of a topic of one partition that belong to committed transactions."""
+    consumer = confluent_kafka.Consumer(
+        {
+            "bootstrap.servers": server.bootstrap_servers,
+            "group.id": uuid.uuid4().hex,
+            "enable.partition.eof": True,
+        }
+    )
+    try:
+        consumer.assign([confluent_kafka.TopicPartition(topic, 0, 0)])
+        values = []
+        while True:
+            message = consumer.poll(20)
+            assert message is not None
+            if message.error() is not None:
+                assert message.error().code() == confluent_kafka.KafkaError._PARTITION_EOF
+                return values
+            values.append(message.value())
+    finally:
+        consumer.close()
+
+
 class TestKafkaSink(SinkContract):
     @pytest.fixture
     def target(self, kafka, topic):
@@ -80,6 +104,26 @@ class TestKafkaSink(SinkContract):
             stored=lambda: [json.loads(value) for value in stored(kafka, topic)],
             poison={"number": -1, "text": "x" * 1_100_000},
             is_ordered=False,
+        )
+
+
+class TestKafkaSinkWithEpochs(EpochSinkContract):
+    @pytest.fixture
+    def target(self, kafka, topic):
+        config = {
+            "topic": topic,
+            "exactly_once": "yes",
+            "retry.first": 0.01,
+            "message.max.bytes": 1_040_000,
+        }
+        admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+        admin.create_topics([confluent_kafka.admin.NewTopic(topic, 1)])[topic].result(20)
+        return SinkTarget(
+            make=lambda app, pipeline: KafkaSink(
+                app, pipeline, connection(app, kafka), config=config
+            ),
+            stored=lambda: [json.loads(value) for value in committed(kafka, topic)],
+            poison={"number": -1, "text": "x" * 1_100_000},
         )
 
 

@@ -8,7 +8,7 @@ from enum import Flag, auto
 class Can(Flag):
     """Capabilities of sources and sinks; a claim is tested by the contract kit.
 
-    Of sources: `RESUME` (reads on from a position), `ORDER` (keeps the order of its input),
+    Of sources: `RESUME` (reads on from a position, at the latest after a new `connect`), `ORDER` (keeps the order of its input),
     `REDELIVER` (a broker brings again what was not acknowledged), `END` (its input is bounded).
     `IDENTIFY` (what a broker brings again is known by its id and dropped).
     Of sinks: `PARTIAL` (one bad event spares its neighbours), `IDEMPOTENT` (a repeated batch

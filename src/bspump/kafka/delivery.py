@@ -35,15 +35,18 @@ class Delivery:
         records: by their index in the batch.
         where: the cluster, as messages name it.
         sort_within_s: how long to look for the messages at fault where a broker refuses several
-            together.
+            together; `None`: not at all, all of them are said to be refused.
+
+    Attributes:
+        is_refused: a broker has refused something.
     """
 
     def __init__(
-        self, producer: Any, records: Mapping[int, Record], where: str, sort_within_s: float
+        self, producer: Any, records: Mapping[int, Record], where: str, sort_within_s: float | None
     ) -> None:
         self._producer, self._records, self._where = producer, records, where
         self._sort_within_s = sort_within_s
-        self._is_cancelled = False
+        self._is_cancelled = self.is_refused = False
         self._reported: dict[int, Any] = {}
         self._kafka = require("confluent_kafka", extra=EXTRA)
 
@@ -57,6 +60,8 @@ class Delivery:
         Brokers take or refuse what was sent together, so what they refuse is sent again in
         halves, until those at fault are alone.
         """
+        if self._sort_within_s is None:
+            return self._send(list(self._records))
         errors: dict[int, PumpError] = {}
         groups: list[Sequence[int]] = [list(self._records)]
         until_s = time.monotonic() + self._sort_within_s
@@ -103,6 +108,7 @@ class Delivery:
             if self._is_cancelled:
                 self._producer.purge()
         errors.update({i: translated(error, self._where) for i, error in reported.items()})
+        self.is_refused = self.is_refused or bool(reported)
         return errors
 
 

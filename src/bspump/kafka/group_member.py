@@ -39,11 +39,13 @@ class Hooks(NamedTuple):
 
     Args:
         settle: return what may be acknowledged when all that was taken is durable.
+        resume: return up to where we have read ourselves; called in the thread.
         spawn: run a coroutine in a task.
         warn: log a warning.
     """
 
     settle: Callable[[], Any]
+    resume: Callable[[], Mapping[str, int]]
     spawn: Callable[..., Any]
     warn: Callable[..., None]
 
@@ -131,6 +133,16 @@ class GroupMember:
         if self._errors:
             raise self._errors.popleft()
         return []
+
+    def progress_at(self, position: Mapping[str, int]) -> tuple[list[Any], Any] | None:
+        """Return offsets of the partitions that are ours, and the group, for a transaction.
+
+        `None` if there are none. To be called in any thread.
+        """
+        places = self.Offsets.places(position)
+        if not places:
+            return None
+        return places, self._client.Handle.consumer_group_metadata()
 
     async def close(self) -> None:
         """Leave the group. What was taken and not acknowledged comes to somebody again."""
@@ -238,12 +250,13 @@ class GroupMember:
     def _assigned(self, consumer: Any, partitions: Sequence[Any]) -> None:
         names = {name_of(place.topic, place.partition) for place in partitions}
         self._gone -= names
-        if self._start is not None and partitions:
-            places = resolve_start(consumer, partitions, self._start)
+        resume = self._hooks.resume()
+        if partitions and (self._start is not None or names & resume.keys()):
+            places, new = resolve_start(consumer, partitions, self._start, resume)
             assign = consumer.incremental_assign if self._is_incremental else consumer.assign
             assign(places)
             self.Offsets.add(names)
-            self.Offsets.commit_now({name_of(p.topic, p.partition): p.offset for p in places})
+            self.Offsets.commit_now({name_of(p.topic, p.partition): p.offset for p in new})
         else:
             # The client assigns them when this returns; so they cannot be paused before.
             self.Offsets.add(names)

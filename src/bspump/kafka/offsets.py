@@ -58,6 +58,13 @@ class Offsets:
             for name in names:
                 self._committed.pop(name, None)
 
+    def places(self, position: Mapping[str, int]) -> list[Any]:
+        """Return what of a position belongs to partitions that are ours."""
+        kafka = require("confluent_kafka", extra=EXTRA)
+        with self._lock:
+            mine = {name: offset for name, offset in position.items() if name in self._assigned}
+        return [kafka.TopicPartition(*_parts(name), offset) for name, offset in mine.items()]
+
     def commit_now(self, position: Mapping[str, int]) -> PumpError | None:
         """Commit and wait for it, in the thread of the consumer; return why that failed."""
         kafka = require("confluent_kafka", extra=EXTRA)

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta, field
 
 from bspump.abc.options import BatchOptions, Duration, Options, Size
-from bspump.abc.sink import BatchSinkOptions
+from bspump.abc.sink import TransactionalSinkOptions
 from bspump.abc.source import PullOptions
 
 _NO_EFFECT = "Has no effect any more; accepted for older configurations."
@@ -91,12 +91,26 @@ class KafkaSourceOptions(PullOptions, frozen=True, kw_only=True):
     ] = 0
 
 
-class KafkaSinkOptions(BatchSinkOptions, frozen=True, kw_only=True):
+class KafkaSinkOptions(TransactionalSinkOptions, frozen=True, kw_only=True):
     """Where events are written to, and in which batches."""
 
     topic: Annotated[
         str, Meta(description="Topic of events whose context has no `kafka_topic`.")
     ] = "unconfigured"
+    exactly_once: Annotated[
+        bool,
+        Meta(
+            description="One transaction for each checkpoint: who reads with `read_committed`"
+            " sees every event once, when the checkpoint is complete."
+        ),
+    ] = False
+    epochs_topic: Annotated[
+        str,
+        Meta(
+            description="Topic at whose partition 0 the number of the checkpoint is kept, as the"
+            " offset of a group; default is `topic`. It must exist."
+        ),
+    ] = ""
     batch: BatchOptions = BatchOptions(max_events=10_000, max_bytes=16_000_000, max_age=0.5)
     watermark_low: Annotated[int, Meta(description=_NO_EFFECT)] = field(
         default=10_000, name="watermark.low"

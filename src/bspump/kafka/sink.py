@@ -17,7 +17,7 @@ from bspump.abc.errors import (
     TransientError,
 )
 from bspump.abc.options import Options
-from bspump.abc.sink import Batch, BatchSink
+from bspump.abc.sink import Batch, EpochId, EpochSink
 from bspump.formats.json_codec import JsonCodec
 from bspump.formats.reject import rejected
 
@@ -25,6 +25,8 @@ from .connection import Client, KafkaConnection, in_thread
 from .delivery import Delivery, Record
 from .options import KafkaSinkOptions
 from .settings import LibrdkafkaConfigurable
+from .source import KafkaSource
+from .transactions import Transaction
 
 if TYPE_CHECKING:
     from bspump.abc.host import Application, Context, Event, Pipeline
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 _IN_TIME = 0.9
 
 
-class KafkaSink(LibrdkafkaConfigurable, BatchSink[KafkaSinkOptions]):
+class KafkaSink(LibrdkafkaConfigurable, EpochSink[KafkaSinkOptions]):
     """Write events to topics; a batch is done when the brokers have confirmed each message.
 
     An event is bytes, text (UTF-8) or a dict or list (JSON). Its context may say more:
@@ -45,6 +47,11 @@ class KafkaSink(LibrdkafkaConfigurable, BatchSink[KafkaSinkOptions]):
     message that can never be written (too large, no such partition, no bytes) is set aside. A
     topic that does not exist is waited for. A missing right stops the pipeline, and loses
     nothing.
+
+    With `exactly_once` all that belongs to one checkpoint is one transaction, which contains the
+    number of the checkpoint and the offsets of a `KafkaSource` of the pipeline. So every event is
+    written once, if the source can read on from a position and checkpoints outlive the process
+    (`var_dir` in `[general]`). Readers need `isolation.level=read_committed`, their default.
 
     Args:
         connection: Id of a `KafkaConnection`, or the connection.
@@ -81,11 +88,30 @@ class KafkaSink(LibrdkafkaConfigurable, BatchSink[KafkaSinkOptions]):
         self._client: Client | None = None
         self._is_stale = False
         self._executor: ThreadPoolExecutor | None = None
+        self._transaction: Transaction | None = None
+
+    @property
+    def transaction(self) -> Transaction | None:
+        """The transactions of this connection, if there are any."""
+        return self._transaction
+
+    def is_transactional(self) -> bool:
+        return self.Options.exactly_once
 
     async def connect(self) -> None:
-        client = self.Connection.make_client("Producer", self._client_settings())
+        settings = self._client_settings()
+        client = self.Connection.make_client("Producer", settings)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"kafka {self.Id}")
         await in_thread(self._executor, client.check)
+        if self.Options.exactly_once:
+            self._transaction = Transaction(
+                self.Connection,
+                client,
+                settings["transactional.id"],
+                self.Options.epochs_topic or self.Options.topic,
+                self.Options.transaction.timeout,
+            )
+            await in_thread(self._executor, self._transaction.prepare)
         self._client, self._is_stale = client, False
 
     def _client_settings(self) -> dict[str, Any]:
@@ -93,6 +119,9 @@ class KafkaSink(LibrdkafkaConfigurable, BatchSink[KafkaSinkOptions]):
         chosen = {**self.Connection.Settings, **self.Settings}
         if not chosen.keys() & {"acks", "request.required.acks", "enable.idempotence"}:
             settings["enable.idempotence"] = True
+        if self.Options.exactly_once:
+            id = f"{self.Pipeline.lineage()[:16]}.{self.locate_address()}"
+            settings["transactional.id"] = chosen.get("transactional.id", id)
         if not chosen.keys() & {"message.timeout.ms", "delivery.timeout.ms"}:
             timeout_s = self.Options.write_timeout * _IN_TIME
             if timeout_s:
@@ -119,6 +148,8 @@ class KafkaSink(LibrdkafkaConfigurable, BatchSink[KafkaSinkOptions]):
             raise
         if client.Fatal is not None:
             raise NotConnectedError(f"{self.Connection.Where}: {client.Fatal.str()}")
+        if errors and self._transaction is not None and self._transaction.is_broken:
+            raise _of_transaction(errors)
         if errors:
             # A client remembers what it may not do, even when it may again.
             self._is_stale = any(isinstance(error, ConfigError) for error in errors.values())
@@ -145,6 +176,24 @@ class KafkaSink(LibrdkafkaConfigurable, BatchSink[KafkaSinkOptions]):
         topic = context.get("kafka_topic") or self.Options.topic
         return Record(topic, value, key, context.get("kafka_partition", -1), headers or None)
 
+    async def commit(self, epoch: EpochId, positions: Mapping[str, Any], /) -> None:
+        transaction, executor = self._transaction, self._executor
+        if transaction is None or executor is None or self._client is None:
+            raise NotConnectedError(f"{self.Id}: not connected")
+        progress = None
+        for source in self.Pipeline.Sources:
+            if isinstance(source, KafkaSource) and source.Connection is self.Connection:
+                position = positions.get(source.locate_address())
+                progress = source.progress_at(position) if position else None
+        await in_thread(executor, lambda: transaction.commit(epoch, progress))
+
+    async def committed(self) -> EpochId | None:
+        transaction, executor = self._transaction, self._executor
+        if transaction is None or executor is None or self._client is None:
+            raise NotConnectedError(f"{self.Id}: not connected")
+        found: EpochId | None = await in_thread(executor, transaction.last)
+        return found
+
     async def close(self) -> None:
         client, self._client = self._client, None
         executor, self._executor = self._executor, None
@@ -154,6 +203,9 @@ class KafkaSink(LibrdkafkaConfigurable, BatchSink[KafkaSinkOptions]):
             # What is not confirmed by now belongs to a write that was given up.
             await in_thread(executor, client.Handle.purge)
             await in_thread(executor, client.Handle.close)
+        transaction, self._transaction = self._transaction, None
+        if transaction is not None:
+            await in_thread(executor, transaction.close)
         executor.shutdown(wait=False)
 
     def rest_get(self) -> dict[str, Any]:
@@ -188,15 +240,35 @@ class _Job:
                 records[index] = sink.record(context, event)
             except RejectedError as error:
                 errors[index] = error
+        transaction = sink.transaction
+        sort_within_s = sink.Options.write_timeout * (1 - _IN_TIME)
         self._delivery = Delivery(
             self._client.Handle,
             records,
             sink.Connection.Where,
-            sink.Options.write_timeout * (1 - _IN_TIME),
+            sort_within_s if transaction is None else None,
         )
         if self._is_cancelled:
             return errors
-        return {**errors, **self._delivery.run()}
+        if transaction is None:
+            return {**errors, **self._delivery.run()}
+        transaction.begin()
+        errors.update(self._delivery.run())
+        # What a broker has refused spoils all of the transaction.
+        transaction.is_broken = transaction.is_broken or self._delivery.is_refused
+        return errors
+
+
+def _of_transaction(errors: Mapping[int, PumpError]) -> PumpError:
+    """Return what the engine is to do about a batch that has spoilt its transaction.
+
+    If a message can never be written, halves of the batch are tried, each in a new transaction.
+    """
+    for kind in (RejectedError, ConfigError):
+        found = next((error for error in errors.values() if isinstance(error, kind)), None)
+        if found is not None:
+            return found
+    return TransientError(str(next(iter(errors.values()))))
 
 
 def _summary(errors: Mapping[int, PumpError], count: int) -> PumpError:

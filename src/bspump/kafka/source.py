@@ -42,6 +42,12 @@ class KafkaSource(LibrdkafkaConfigurable, PullSource[KafkaSourceOptions, Positio
     gets the partition. In a rebalance what was read is written and committed before its
     partition is given away, unless that takes longer than `revoke_timeout`.
 
+    Where checkpoints outlive the process, a partition is read on from the checkpoint; or from the
+    offset of the group if that is greater, for then somebody else has read on meanwhile.
+
+    Position: the next offset of each partition, by `topic-partition`; those that were given away
+    stay in it and do no harm.
+
     A pipeline that is held back keeps its membership, however long that takes. While no broker
     answers it waits, and reads on when one is back.
 
@@ -50,7 +56,7 @@ class KafkaSource(LibrdkafkaConfigurable, PullSource[KafkaSourceOptions, Positio
     """
 
     OptionsClass: ClassVar[type[Options]] = KafkaSourceOptions
-    Capabilities: ClassVar[Can] = Can.REDELIVER
+    Capabilities: ClassVar[Can] = Can.RESUME | Can.REDELIVER
     ConfigDefaults: ClassVar[Mapping[str, Any]] = {"auto.commit.interval.ms": 1000}
     Fixed: ClassVar[Mapping[str, bool]] = {
         "enable.auto.commit": False,
@@ -94,7 +100,7 @@ class KafkaSource(LibrdkafkaConfigurable, PullSource[KafkaSourceOptions, Positio
                 options.poll_interval,
                 options.revoke_timeout,
             ),
-            hooks=Hooks(self._settle, self.App.spawn, self._warn),
+            hooks=Hooks(self._settle, lambda: self.Position or {}, self.App.spawn, self._warn),
         )
         await member.connect(self.Connection.Options.connect_timeout)
 
@@ -172,8 +178,16 @@ class KafkaSource(LibrdkafkaConfigurable, PullSource[KafkaSourceOptions, Positio
         while self.Position is not self._handed:
             await self.App.Clock.sleep(_SETTLE_POLL_S)
         position = self.Position or {}
-        await self.Pipeline.settle()
+        await self.Pipeline.checkpoint()
         return position
+
+    def progress_at(self, position: Position) -> tuple[list[Any], Any] | None:
+        """Return offsets and group for the transaction of a producer at the same cluster.
+
+        `None` if it has nothing to tell. To be called in any thread.
+        """
+        member = self._member
+        return None if member is None else member.progress_at(position)
 
     def _warn(self, sentence: str) -> None:
         self.Pipeline.L.warning(sentence, source=self.Id, after_s=self.Options.revoke_timeout)

@@ -8,13 +8,14 @@ Start(offset=12, time_ms=None)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from bspump.abc.errors import ConfigError
 from bspump.abc.extras import require
 
+from .offsets import name_of
 from .settings import EXTRA
 
 _EARLIEST: Final = {"earliest", "beginning", "smallest"}
@@ -54,16 +55,24 @@ def parse_start(text: str) -> Start | None:
     return Start(time_ms=round(time.timestamp() * 1000))
 
 
-def resolve_start(consumer: Any, partitions: Sequence[Any], start: Start) -> list[Any]:
-    """Return `partitions` with the offsets of the group, or where it has none, of `start`.
+def resolve_start(
+    consumer: Any, partitions: Sequence[Any], start: Start | None, resume: Mapping[str, int]
+) -> tuple[list[Any], list[Any]]:
+    """Return `partitions` with the offsets from which to read, and those that are new to the group.
 
-    Asks the brokers, and blocks meanwhile.
+    The offset of the group, or that of `resume` where it is greater: what came before has been
+    read, by us or somebody else. Where there is neither, that of `start`; without that the client
+    decides. Asks the brokers, and blocks meanwhile.
 
     Raises:
         KafkaException: they do not answer.
     """
     kafka = require("confluent_kafka", extra=EXTRA)
     known = consumer.committed(list(partitions), timeout=_TIMEOUT_S)
+    for place in known:
+        place.offset = max(place.offset, resume.get(name_of(place.topic, place.partition), -1001))
+    if start is None:
+        return known, []
     new = [place for place in known if place.offset < 0]
     for place in new:
         place.offset = start.offset if start.offset is not None else kafka.OFFSET_END
@@ -79,4 +88,4 @@ def resolve_start(consumer: Any, partitions: Sequence[Any], start: Start) -> lis
             # The end as a number, so that what comes after it is read even if we fail before
             # anything was acknowledged.
             place.offset = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)[1]
-    return known
+    return known, new
