@@ -8,9 +8,9 @@ from enum import Flag, auto
 class Can(Flag):
     """Capabilities of sources and sinks; a claim is tested by the contract kit.
 
-    Of sources: `RESUME` (reads on from a position, at the latest after a new `connect`), `ORDER` (keeps the order of its input),
-    `REDELIVER` (a broker brings again what was not acknowledged), `END` (its input is bounded).
-    `IDENTIFY` (what a broker brings again is known by its id and dropped).
+    Of sources: `RESUME` (reads on from a position, at the latest after a new `connect`), `ORDER`
+    (keeps the order of its input), `REDELIVER` (a broker brings again what was not acknowledged),
+    `IDENTIFY` (what it brings again is known by its id and dropped), `END` (its input is bounded).
     Of sinks: `PARTIAL` (one bad event spares its neighbours), `IDEMPOTENT` (a repeated batch
     changes nothing), `REWIND` (what was written after the last checkpoint is taken back by
     `restore`). That a sink is transactional is said by its class.

@@ -145,8 +145,8 @@ class TwoPhaseSink(BatchSink[OptionsT]):
 
     What `write` has taken is seen by nobody until `commit`, and outlasts `close`. The engine
     calls `prepare` when everything of an epoch was written, stores the token in the checkpoint,
-    then commits. Nothing is written between `prepare` and the end of `commit`. After a crash it commits what
-    the checkpoint has, and `abort` takes back everything else.
+    then commits. Nothing is written between `prepare` and the end of `commit`. After a crash it
+    commits what the checkpoint has, and `abort` takes back everything else.
     """
 
     OptionsClass: ClassVar[type[Options]] = TransactionalSinkOptions
