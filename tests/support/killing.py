@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 KILLS = 50
-PROGRAMS = Path(__file__).parent.parent / "integration" / "kills" / "programs"
+PROGRAM = Path(__file__).parent.parent / "integration" / "kills" / "programs" / "pump.py"
 
 
 class Killing:
-    """Runs a program of `programs/`, kills it by `SIGKILL`, and starts it again.
+    """Runs `pump.py`, kills it by `SIGKILL`, and starts it again.
 
     Args:
-        program: name of its file.
-        arguments: of its command line.
-        log: file that gets what it writes to stderr.
+        source: its kind and options.
+        sink: its kind and options.
+        directory: gets the checkpoints and what the program writes to stderr.
         seed: of the moments.
     """
 
-    def __init__(self, program: str, *arguments: object, log: Path, seed: int = 1) -> None:
-        self._command = [sys.executable, str(PROGRAMS / program), *map(str, arguments)]
-        self._log = log
+    def __init__(
+        self, source: Mapping[str, Any], sink: Mapping[str, Any], directory: Path, *, seed: int = 1
+    ) -> None:
+        given = {"source": source, "sink": sink, "var": str(directory / "var")}
+        self._command = [sys.executable, str(PROGRAM), json.dumps(given)]
+        self._log = directory / "log"
         self._chance = random.Random(seed)
         self.kills = 0
 

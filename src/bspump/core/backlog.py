@@ -39,8 +39,12 @@ class Backlog:
         return sum(len(events) for held in self._held.values() for _, events, _ in held)
 
     def hold(self, piece: Piece, events: list[Event], contexts: Sequence[Context] | None) -> None:
-        """Keep `events`, which are to go on at `piece`."""
-        self._held.setdefault(piece.depth, deque()).append((piece, events, contexts))
+        """Keep `events`, which are to go on at `piece`, behind all that are as far or further."""
+        held = self._held.setdefault(piece.depth, deque())
+        place = len(held)
+        while place and held[place - 1][0].position < piece.position:
+            place -= 1
+        held.insert(place, (piece, events, contexts))
         self._gate.close((Backlog, piece.depth), upto=piece.depth)
         self.wake()
 

@@ -10,8 +10,9 @@ import inspect
 import linecache
 import time
 import weakref
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, count, islice
 from typing import Any, Protocol
 
@@ -19,7 +20,7 @@ from bspump.abc.errors import ProcessingError
 from bspump.abc.host import Context, Event
 from bspump.abc.processor import AsyncProcessor, Generator, ProcessorBase
 
-from .emit import DepthText, End, emit
+from .emit import DepthText, End, emit, emit_entry
 from .gate import Gate
 from .pacer import Pacer
 from .pieces import Fused, Listed, Piece, cut
@@ -31,7 +32,16 @@ _AT_A_TIME = 1000
 class Host(Protocol):
     """What a chain needs of its pipeline."""
 
-    def failed(self, who: ProcessorBase, context: Context, event: Event, exc: Exception) -> None:
+    def failed(
+        self,
+        who: ProcessorBase,
+        context: Context,
+        event: Event,
+        exc: Exception,
+        /,
+        *,
+        may_repeat: bool = True,
+    ) -> None:
         """Deal with the error of one event."""
 
     def hold(self, piece: Piece, events: list[Event], contexts: Sequence[Context] | None) -> None:
@@ -119,10 +129,11 @@ class Chain:
             "paced": self._paced,
         }
         self._lists: dict[int, Callable[..., Any]] = {}
-        depths = self._plan(processors)
+        self._name, self._entries = name, dict[int, Callable[[Context, Event], None]]()
+        self._depths = depths = self._plan(processors)
         text = emit(depths, list(self._namespace))
-        self._calls = text.calls
-        functions = self._compile(name, "\n".join(text.lines))
+        self._calls: Mapping[int, int] = text.calls
+        functions = self._compile("\n".join(text.lines), self._namespace)
         self.process: Callable[..., Awaitable[None]] = functions["process"]
         self.inject: Callable[[Context | None, Event, int], None] = functions["inject"]
         self._injected: Callable[[], list[int]] = functions["injected"]
@@ -165,16 +176,33 @@ class Chain:
             first += len(parts)
         return depths
 
-    def _compile(self, name: str, source: str) -> dict[str, Any]:
-        self.filename = f"<chain of {name} #{next(_serial)}>"
+    def _compile(self, source: str, namespace: Mapping[str, Any]) -> dict[str, Any]:
+        filename = f"<chain of {self._name} #{next(_serial)}>"
         # Registered, so that tracebacks show the lines, for as long as there is the chain.
         lines = source.splitlines(keepends=True)
-        linecache.cache[self.filename] = (len(source), None, lines, self.filename)
-        weakref.finalize(self, linecache.cache.pop, self.filename, None).atexit = False
+        linecache.cache[filename] = (len(source), None, lines, filename)
+        weakref.finalize(self, linecache.cache.pop, filename, None).atexit = False
         scope: dict[str, Any] = {}
-        exec(compile(source, self.filename, "exec"), scope)  # noqa: S102 - our own text
-        made: dict[str, Any] = scope["make"](**self._namespace)
+        exec(compile(source, filename, "exec"), scope)  # noqa: S102 - our own text
+        made: dict[str, Any] = scope["make"](**namespace)
         return made
+
+    def entry(self, number: int) -> Callable[[Context, Event], None]:
+        """Return what runs one event through from the processor `number` on.
+
+        It asks no gate, counts nothing as entered, and is compiled when it is first asked for.
+        """
+        if number not in self._entries:
+            text = emit_entry(self._depths, number, list(self._namespace))
+            namespace = {**self._namespace, "fail": partial(self._fail, calls=text.calls)}
+            self._entries[number] = self._compile("\n".join(text.lines), namespace)["enter"]
+        return self._entries[number]
+
+    def depth_of(self, number: int) -> int:
+        """Return the depth to which the processor `number` belongs."""
+        return next(
+            d for d in reversed(range(len(self._depths))) if self._depths[d].first <= number
+        )
 
     def entered(self) -> list[int]:
         """Return how many events have entered each depth."""
@@ -194,7 +222,9 @@ class Chain:
             piece: Fused | Listed = Fused(self, d, pair, is_first=k == 0, every=self._every)
             if takes_lists and isinstance(piece, Fused):
                 number = depth.first + start
+                piece.position = number
                 piece = Listed(self, d, number, self._lists[number], piece, is_first=k == 0)
+            piece.position = depth.first + start
             if made:
                 made[-1].precede(piece)
             made.append(piece)
@@ -228,11 +258,20 @@ class Chain:
                 del events[-left:]
 
     def fan(self, depth: int, events: Iterable[Event], context: Context) -> None:
-        """Run what was made of one event through from `depth` on, a thousand at a time."""
-        items = iter(events)
-        while made := list(islice(items, _AT_A_TIME)):
-            contexts = [context.copy() for _ in made] if context else None
-            self.pass_on(self._firsts[depth], made, contexts)
+        """Run what was made of one event through from `depth` on, a thousand at a time.
+
+        What was made before `events` raised goes on all the same.
+        """
+        items, is_last = iter(events), False
+        while not is_last:
+            made: list[Event] = []
+            try:
+                made.extend(islice(items, _AT_A_TIME))
+            finally:
+                is_last = len(made) < _AT_A_TIME
+                if made:
+                    contexts = [context.copy() for _ in made] if context else None
+                    self.pass_on(self._firsts[depth], made, contexts)
 
     def flush(self, depth: int, made: list[Event] | None, spans: list[tuple[Context, int]]) -> None:
         """Run through what has been collected, before something that is not may pass it."""
@@ -297,12 +336,19 @@ class Chain:
         self.counts.fails[number] += len(events)
         for i, event in enumerate(events):
             context = {} if contexts is None else contexts[i]
-            self._host.failed(self.processors[number], context, event, error)
+            # They may have been processed, so they are not tried again.
+            self._host.failed(self.processors[number], context, event, error, may_repeat=False)
 
-    def _fail(self, context: Context, event: Event, exc: Exception) -> None:
+    def _fail(
+        self,
+        context: Context,
+        event: Event,
+        exc: Exception,
+        calls: Mapping[int, int] | None = None,
+    ) -> None:
         # The first frame is the compiled function's own; its line tells which call it was.
-        trace = exc.__traceback__
-        number = self._calls.get(trace.tb_lineno, 0) if trace is not None else 0
+        trace, calls = exc.__traceback__, self._calls if calls is None else calls
+        number = calls.get(trace.tb_lineno, 0) if trace is not None else 0
         self.counts.fails[number] += 1
         self._host.failed(self.processors[number], context, event, exc)
 

@@ -72,6 +72,21 @@ def emit(depths: Sequence[DepthText], arguments: Sequence[str]) -> Text:
     return text
 
 
+def emit_entry(depths: Sequence[DepthText], number: int, arguments: Sequence[str]) -> Text:
+    """Return the source of `make(...)`, which returns a dict with `enter` alone.
+
+    `enter(context, event)` runs one event through from the processor `number` on.
+    """
+    d = next(d for d in reversed(range(len(depths))) if depths[d].first <= number)
+    text = Text()
+    text.add(0, f"def make({', '.join(arguments)}):")
+    text.add(1, f"def enter(c{d}, e{d}):")
+    span = (number - depths[d].first, depths[d].count)
+    _emit_body(text, depths, d, span, depths[d].end, 2, "return")
+    text.add(1, "return {'enter': enter}")
+    return text
+
+
 def _follows_list(depth: DepthText, k: int) -> bool:
     return k > 0 and depth.pieces[k - 1][2]
 

@@ -59,7 +59,7 @@ class Flow:
         app: Application,
         *,
         spawn: Spawn,
-        failed: Callable[[ProcessorBase, Context, Event, Exception], None],
+        failed: Callable[..., None],
         caller: Callable[[ProcessorBase], Caller],
         flipped: Callable[[bool], None],
         pace: Pace,

@@ -26,11 +26,17 @@ def once(contexts: Sequence[Context] | None) -> Iterable[Context] | None:
 
 
 class Piece:
-    """A stretch of the chain that lists are run through; `depth` is the depth it belongs to."""
+    """A stretch of the chain that lists are run through.
 
-    __slots__ = ("depth",)
+    Attributes:
+        depth: the depth it belongs to.
+        position: number of its first processor.
+    """
+
+    __slots__ = ("depth", "position")
 
     depth: int
+    position: int
 
     def run(self, events: list[Event], contexts: Sequence[Context] | None) -> int:
         """Run events through, from here to the end; fewer are taken if the gate closes."""

@@ -84,7 +84,7 @@ class Recovery:
             del self._group_of[address]
         if staged is not None:
             self._staged[group] = staged
-            self._group_of.update(dict.fromkeys(staged.deciders, group))
+            self._group_of.update(dict.fromkeys(staged.addresses, group))
         if checkpoint is not None:
             self._checkpoints[group] = checkpoint
             self._epochs[group] = checkpoint.epoch

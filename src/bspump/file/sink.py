@@ -21,7 +21,7 @@ from bspump.abc.errors import (
     RejectedError,
     TransientError,
 )
-from bspump.abc.options import BatchOptions, Duration, Options, Size
+from bspump.abc.options import Duration, Options, Size
 from bspump.abc.sink import Batch, EpochId, TransactionalSinkOptions, TwoPhaseSink
 from bspump.abc.state import PartState, Snapshot
 from bspump.clients.files.globs import literal_directory
@@ -48,8 +48,6 @@ class RotateOptions(Options, frozen=True, kw_only=True):
 class FileSinkOptions(TransactionalSinkOptions, frozen=True, kw_only=True):
     """What a sink of files can be told."""
 
-    # A batch is a trip to a thread and a wait for the disk, so there are fewer of them than usual.
-    batch: BatchOptions = BatchOptions(max_events=2000)
     path: Annotated[
         str,
         Meta(description="Name of the files; fields: {index} {time:%Y%m%d} {pipeline} {sink}."),

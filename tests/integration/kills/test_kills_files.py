@@ -11,15 +11,11 @@ from killing import KILLS, Killing
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_file_to_file_is_exactly_once(tmp_path: Path) -> None:
     source, out = tmp_path / "in.json", tmp_path / "out"
-    killing = Killing(
-        "file_to_file.py",
-        source,
-        out / "{index:05}.json",
-        tmp_path / "var",
-        log=tmp_path / "log",
-    )
+    sink = {"kind": "file", "path": str(out / "{index:05}.json")}
+    killing = Killing({"kind": "file", "path": str(source)}, sink, tmp_path)
     with source.open("ab", buffering=0) as file:
 
         def send(first: int, count: int) -> None:

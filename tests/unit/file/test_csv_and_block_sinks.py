@@ -113,7 +113,7 @@ async def test_after_a_rotation_a_file_is_opened_again_under_the_path_of_then(ma
 
 async def test_a_row_that_a_full_disk_refused_is_written_once(make, out, monkeypatch):
     sink = await make(FileCSVSink)
-    monkeypatch.setattr(output.os, "pwrite", refuse_space)
+    monkeypatch.setattr(output.os, "pwritev", refuse_space)
     with pytest.raises(PartialWriteError) as found:
         await sink.write(batch({"a": 1}))
     assert found.value.transient == [0]

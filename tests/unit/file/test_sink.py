@@ -137,7 +137,7 @@ async def test_events_that_cannot_be_expressed_spare_their_neighbours(tmp_path, 
 async def test_a_full_disk_is_waited_for_and_leaves_nothing_twice(tmp_path, make, monkeypatch):
     sink = await make()
     await sink.write(batch(b"one"))
-    monkeypatch.setattr(output.os, "pwrite", refuse_space)
+    monkeypatch.setattr(output.os, "pwritev", refuse_space)
     with pytest.raises(TransientError, match="free space"):
         await sink.write(batch(b"two"))
     monkeypatch.undo()
@@ -148,14 +148,14 @@ async def test_a_full_disk_is_waited_for_and_leaves_nothing_twice(tmp_path, make
 
 async def test_what_a_full_disk_left_out_of_a_batch_is_named(tmp_path, make, monkeypatch):
     sink = await make("{index}.txt", **{"rotate.max_events": 2})
-    real = os.pwrite
+    real = os.pwritev
     calls = []
 
     def second_fails(*args):
         calls.append(args)
         return refuse_space() if len(calls) == 2 else real(*args)
 
-    monkeypatch.setattr(output.os, "pwrite", second_fails)
+    monkeypatch.setattr(output.os, "pwritev", second_fails)
     with pytest.raises(PartialWriteError) as found:
         await sink.write(batch(b"1", b"2", b"3", b"4", b"5"))
     assert (found.value.rejected, found.value.transient) == ([], [2, 3, 4])

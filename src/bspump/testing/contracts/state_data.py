@@ -8,7 +8,7 @@ import asyncio
 from typing import Any
 
 from bspump.abc.errors import ConfigError
-from bspump.abc.state import Snapshot, StateStore
+from bspump.abc.state import Epoch, Snapshot, StateStore
 
 from .base import Contract
 from .state_target import ODD, PART, PLAIN, G, StateStoreTarget, epoch_of, exactly, keyed_of
@@ -67,6 +67,26 @@ class StateDataContract(Contract[StateStoreTarget]):
             assert (found.value, found.keyed) == ([1], {"a": [1]})
             found.keyed["a"].append(3)
             assert await keyed_of(store, "P") == {"a": [1]}
+
+    async def test_snapshots_that_follow_each_other_can_be_stored_as_one(
+        self, target: StateStoreTarget
+    ) -> None:
+        first = Snapshot(value=1, changed={"a": 1, "b": 1, "c": 1}, removed=["z"])
+        second = Snapshot(version=2, value=2, changed={"b": 2, "d": 2}, removed=["c"])
+        whole = Snapshot(changed={"e": 3}, is_complete=True)
+        async with target.opened() as store:
+            await store.commit(epoch_of(store, 1, P=Snapshot(changed={"y": 0, "z": 0})))
+            one, two, three = (store.freeze("P", each) for each in (first, second, whole))
+            both = one.followed_by(two)
+            await store.commit(Epoch(group=G, number=2, at_s=0, states={"P": both}))
+            state = await store.load_state(G, "P")
+            assert state is not None
+            assert (state.version, state.value) == (2, 2)
+            assert state.keyed == {"y": 0, "a": 1, "b": 2, "d": 2}
+            assert both.followed_by(three) == three
+            replaced = three.followed_by(one)
+            await store.commit(Epoch(group=G, number=3, at_s=0, states={"P": replaced}))
+            assert await keyed_of(store, "P") == {"e": 3, "a": 1, "b": 1, "c": 1}
 
     async def test_a_commit_that_is_cancelled_is_whole_or_has_not_happened(
         self, target: StateStoreTarget

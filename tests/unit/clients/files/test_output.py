@@ -82,14 +82,14 @@ def test_a_full_disk_leaves_nothing_of_the_block(final, file, monkeypatch):
     put(file, b"one\n")
     written = []
 
-    def fill(fd, data, offset):
+    def fill(fd, data, offset, flags):
         if written:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         written.append(True)
-        return real(fd, data[:2], offset)
+        return real(fd, [data[0][:2]], offset, flags)
 
-    real = os.pwrite
-    monkeypatch.setattr(output.os, "pwrite", fill)
+    real = os.pwritev
+    monkeypatch.setattr(output.os, "pwritev", fill)
     with pytest.raises(OSError, match="No space"):
         file.append(b"two\n")
     assert file.path.read_bytes() == b"one\ntw"
@@ -99,8 +99,10 @@ def test_a_full_disk_leaves_nothing_of_the_block(final, file, monkeypatch):
 
 
 def test_short_writes_are_continued(file, monkeypatch):
-    real = os.pwrite
-    monkeypatch.setattr(output.os, "pwrite", lambda fd, data, at: real(fd, data[:1], at))
+    real = os.pwritev
+    monkeypatch.setattr(
+        output.os, "pwritev", lambda fd, data, at, flags: real(fd, [data[0][:1]], at, flags)
+    )
     put(file, b"one\n")
     assert file.path.read_bytes() == b"one\n"
 
@@ -188,7 +190,7 @@ def test_a_whole_file_that_cannot_be_written_leaves_the_old_one(final, monkeypat
     def fill(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(output.os, "pwrite", fill)
+    monkeypatch.setattr(output.os, "pwritev", fill)
     with pytest.raises(OSError, match="No space"):
         write_whole(final, b"new")
     assert final.read_text() == "old"

@@ -1,0 +1,133 @@
+"""From a source to a sink, counting per key on the way: what is killed again and again.
+
+The command line is one object of JSON: `source` and `sink` with their `kind` and options, and the
+directory `var` of checkpoints.
+"""
+
+import json
+import sys
+
+import bspump
+import bspump.common
+from bspump.abc.state import PartState, Snapshot
+
+
+class CountPerKey(bspump.Processor):
+    """Adds to each event how many of its key there were: wrong if one is lost or comes twice."""
+
+    def __init__(self, app, pipeline, id=None):
+        super().__init__(app, pipeline, id)
+        self.Counts = {}
+        self._changed = set()
+
+    def process(self, context, event):
+        key = event["key"]
+        count = self.Counts[key] = self.Counts.get(key, 0) + 1
+        self._changed.add(key)
+        return {"number": event["number"], "key": key, "count": count}
+
+    def snapshot(self):
+        if not self._changed:
+            return None
+        changed = {key: self.Counts[key] for key in self._changed}
+        self._changed.clear()
+        return Snapshot(changed=changed)
+
+    def restore(self, state: PartState):
+        self.Counts = dict(state.keyed)
+
+
+class Pump(bspump.Pipeline):
+    def __init__(self, app, source, sink):
+        super().__init__(app, "Pump")
+        make_source = SOURCES[source.pop("kind")]
+        make_sink = SINKS[sink.pop("kind")]
+        self.build(
+            *make_source(app, self, source), CountPerKey(app, self), make_sink(app, self, sink)
+        )
+
+
+def connection(app, kind, options):
+    options = options.pop("connection")
+    service = app.PumpService
+    if kind.__name__ not in service.Connections:
+        service.add_connection(kind(app, kind.__name__, options))
+    return kind.__name__
+
+
+def file_source(app, pipeline, options):
+    from bspump.file import TailSource
+
+    return [
+        TailSource(app, pipeline, config={"idle": 0.01, **options}),
+        bspump.common.BytesJsonParser(app, pipeline),
+    ]
+
+
+def kafka_source(app, pipeline, options):
+    from bspump.kafka import KafkaConnection, KafkaSource
+
+    at = connection(app, KafkaConnection, options)
+    return [KafkaSource(app, pipeline, at, config={"codec": "json", **options})]
+
+
+def changes_source(app, pipeline, options):
+    from bspump.postgresql import PostgreSQLConnection, PostgreSQLReplicationSource
+
+    def row(context, event):
+        return event["new"] if event["operation"] == "insert" else None
+
+    at = connection(app, PostgreSQLConnection, options)
+    return [PostgreSQLReplicationSource(app, pipeline, at, config=options), row]
+
+
+def rabbit_source(app, pipeline, options):
+    from bspump.amqp import AMQPConnection, AMQPSource
+
+    at = connection(app, AMQPConnection, options)
+    return [AMQPSource(app, pipeline, at, config={"codec": "json", **options})]
+
+
+def file_sink(app, pipeline, options):
+    from bspump.file import FileSink
+
+    return FileSink(app, pipeline, config={"codec": "json", "rotate.max_events": 700, **options})
+
+
+def kafka_sink(app, pipeline, options):
+    from bspump.kafka import KafkaConnection, KafkaSink
+
+    at = connection(app, KafkaConnection, options)
+    return KafkaSink(app, pipeline, at, config={"exactly_once": True, **options})
+
+
+def postgres_sink(app, pipeline, options):
+    from bspump.postgresql import PostgreSQLConnection, PostgreSQLSink
+
+    at = connection(app, PostgreSQLConnection, options)
+    return PostgreSQLSink(app, pipeline, at, config={"exactly_once": True, **options})
+
+
+SOURCES = {
+    "changes": changes_source,
+    "file": file_source,
+    "kafka": kafka_source,
+    "rabbit": rabbit_source,
+}
+SINKS = {"file": file_sink, "kafka": kafka_sink, "postgres": postgres_sink}
+
+
+def main(text):
+    given = json.loads(text)
+    app = bspump.BSPumpApplication(
+        args=[
+            *("--set", f"[general] var_dir={given['var']}"),
+            *("--set", f"[checkpoint] interval={given.get('interval', 0.1)}"),
+        ]
+    )
+    app.PumpService.add_pipeline(Pump(app, given["source"], given["sink"]))
+    return app.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,62 @@
+"""Changes of a table to a file: every event exactly once, whatever kills the program."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from feeding import Feeder, assert_each_once, event
+from killing import KILLS, Killing
+
+SLOT = "kills"
+
+
+@pytest.fixture
+def fed(table: Any) -> Iterator[Any]:
+    """Return the database with a table whose changes a slot keeps from now on."""
+    table.execute("CREATE TABLE fed (number bigint PRIMARY KEY, key text, pad text)")
+    table.execute(f"CREATE PUBLICATION {SLOT} FOR TABLE fed")
+    table.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", [SLOT])
+    yield table
+    table.execute(
+        "SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots"
+        " WHERE slot_name = %s AND active",
+        [SLOT],
+    )
+    table.execute("SELECT pg_drop_replication_slot(%s)", [SLOT])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_changes_to_file_is_exactly_once(fed: Any, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    source = {"kind": "changes", "connection": fed.connection, "slot_name": SLOT}
+    sink = {"kind": "file", "path": str(out / "{index:05}.json")}
+    killing = Killing(source, sink, tmp_path)
+
+    def send(first: int, count: int) -> None:
+        """Insert rows in one transaction; they are safe when it is committed."""
+        rows = [event(number) for number in range(first, first + count)]
+        fed.execute(
+            "INSERT INTO fed SELECT * FROM json_populate_recordset(NULL::fed, %s)",
+            [json.dumps(rows)],
+        )
+
+    with Feeder(send, every_s=0.02) as feeder:
+        killing.run(least_s=0.4, most_s=1.4)
+
+    def visible() -> int:
+        return sum(path.read_bytes().count(b"\n") for path in out.iterdir())
+
+    killing.finish(lambda: visible() >= feeder.sent)
+    assert killing.kills == KILLS
+    arrived = [
+        json.loads(line)
+        for path in sorted(out.glob("*.json"))
+        for line in path.read_bytes().splitlines()
+    ]
+    assert_each_once(arrived, feeder.sent)
+    assert not [path for path in out.iterdir() if path.name.startswith(".")]
