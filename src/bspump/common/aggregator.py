@@ -12,6 +12,7 @@ from msgspec import Meta
 from bspump.abc.errors import ConfigError
 from bspump.abc.options import Duration, Options
 from bspump.abc.processor import Generator
+from bspump.abc.state import PartState, Snapshot
 
 if TYPE_CHECKING:
     from bspump.abc.host import Application, Context, Event, Pipeline
@@ -32,6 +33,14 @@ class AggregationStrategy(ABC):
     def is_empty(self) -> bool:
         """Tell whether nothing was collected since the last `flush`."""
 
+    def snapshot(self) -> Any:
+        """Override with `restore`: return what was collected, as plain data, for a checkpoint."""
+        raise NotImplementedError(f"{type(self).__name__}.snapshot")
+
+    def restore(self, collected: Any) -> None:
+        """Go on with what `snapshot` has returned."""
+        raise NotImplementedError(f"{type(self).__name__}.restore")
+
 
 class ListAggregationStrategy(AggregationStrategy):
     """Make a list of (context, event) pairs."""
@@ -48,6 +57,12 @@ class ListAggregationStrategy(AggregationStrategy):
 
     def is_empty(self) -> bool:
         return not self._collected
+
+    def snapshot(self) -> list[Any]:
+        return self._collected
+
+    def restore(self, collected: list[Any]) -> None:
+        self._collected = list(collected)
 
 
 class ListEventAggregationStrategy(ListAggregationStrategy):
@@ -86,9 +101,10 @@ class AggregatorOptions(Options, frozen=True, kw_only=True):
 class Aggregator(Generator):
     """Put events together; what the strategy made of them goes on with an empty context.
 
-    It goes on when `completion_size` events are there, when the time is up, when bounded input
-    ends and when the pipeline stops; while the pipeline is not ready it stays here. What was
-    collected is lost in a crash.
+    It goes on when `completion_size` events are there, when the time is up and when bounded input
+    ends; while the pipeline is not ready it stays here. Where checkpoints outlive the process,
+    what was collected is kept by them; `completion_timeout` then begins anew. Otherwise, or if the
+    strategy has no `snapshot`, it goes on when the pipeline stops, and is lost in a crash.
 
     Args:
         aggregation_strategy: how to put events together; default is `ListAggregationStrategy()`.
@@ -121,11 +137,13 @@ class Aggregator(Generator):
         self._began_at = app.Clock.monotonic()
         self._due_at = 0.0
         self._count = self._depth = 0
+        self._is_changed = False
         self._watch: asyncio.Task[Any] | None = None
 
     def generate(self, context: Context, event: Event, depth: int) -> tuple[()]:
         self.AggregationStrategy.append(context, event)
         self._depth = depth
+        self._is_changed = True
         self._count += 1
         if self._count >= self._size:
             self.flush()
@@ -138,10 +156,27 @@ class Aggregator(Generator):
         if self.AggregationStrategy.is_empty():
             return
         self._count = 0
+        self._is_changed = True
         self.Pipeline.inject({}, self.AggregationStrategy.flush(), self._depth)
 
     def release(self) -> None:
         self.flush()
+
+    def is_stateful(self) -> bool:
+        return type(self.AggregationStrategy).snapshot is not AggregationStrategy.snapshot
+
+    def snapshot(self) -> Snapshot | None:
+        if not self._is_changed:
+            return None
+        self._is_changed = False
+        return Snapshot(value=[self._count, self.AggregationStrategy.snapshot()])
+
+    def restore(self, state: PartState) -> None:
+        self._count, collected = state.value
+        self.AggregationStrategy.restore(collected)
+        self._depth = (self.PipelineDepth or 0) + 1
+        if self._count:
+            self._begin()
 
     def _begin(self) -> None:
         """Decide when what begins with this event has to go on."""

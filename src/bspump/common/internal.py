@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from msgspec import Meta
 
 from bspump.abc.options import Options
+from bspump.abc.state import PartState, Snapshot
 
 from .copying import copied
 from .linking import LinkedSource
@@ -39,7 +40,8 @@ class InternalSource(LinkedSource):
 
     It has finished when every pipeline that feeds it has. When the application stops, senders
     stop first and the queue is emptied; what could not be passed on is counted in the log. A
-    crash loses the queue.
+    checkpoint waits until the queue is empty; where pipelines feed each other in a circle it
+    keeps what is in it. Without checkpoints that outlive the process, a crash loses the queue.
     """
 
     OptionsClass = InternalOptions
@@ -59,6 +61,7 @@ class InternalSource(LinkedSource):
         self._ancestors: list[Context] = []
         self._in_hand = 0
         self._is_stopped = False
+        self._is_kept = False
         self._filled = asyncio.Event()
         self._taken = asyncio.Event()
         self._moved = asyncio.Event()
@@ -160,6 +163,17 @@ class InternalSource(LinkedSource):
         while self._is_running() and not self.is_idle() and not self.Pipeline.has_error():
             self._moved.clear()
             await self._moved.wait()
+
+    def snapshot(self) -> Snapshot | None:
+        if not self._events and not self._is_kept:
+            return None
+        self._is_kept = bool(self._events)
+        return Snapshot(value=list(map(list, zip(self._ancestors, self._events, strict=True))))
+
+    def restore(self, state: PartState) -> None:
+        for context, event in state.value:
+            self.accept(context, event)
+        self._is_kept = True
 
     def _is_running(self) -> bool:
         return self.Task is not None and not self.Task.done()

@@ -47,7 +47,7 @@ class CheckpointOptions(Options, frozen=True, kw_only=True):
     ] = 1.0
     renamed: Annotated[
         tuple[str, ...],
-        Meta(description="`Old.Part -> New.Part`: what is stored of the one belongs to the other."),
+        Meta(description="`Old.Part->New.Part`: what is stored of the one belongs to the other."),
     ] = ()
     forget: Annotated[
         tuple[str, ...],

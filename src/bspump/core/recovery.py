@@ -57,7 +57,7 @@ class Recovery:
             old, arrow, new = (word.strip() for word in change.partition("->"))
             if not arrow or not old or not new:
                 raise ConfigError(
-                    f"[checkpoint] renamed: expected 'Old.Part -> New.Part', got {change!r}"
+                    f"[checkpoint] renamed: expected 'Old.Part->New.Part', got {change!r}"
                     f" [{ConfigError.Code}]"
                 )
             if old in self._group_of:
@@ -246,6 +246,6 @@ def _misfit(address: str, what: str, known: Collection[str]) -> ConfigError:
     return ConfigError(
         f"{address}: {what} is stored, and the program has no place for it [{ConfigError.Code}]\n"
         f"  the program has: {there}\n"
-        f"  what to do: in [checkpoint], `renamed = {address} -> Its.NewAddress` if it has"
+        f"  what to do: in [checkpoint], `renamed = {address}->Its.NewAddress` if it has"
         f" another Id now, or `forget = {address}` if it is not needed any more"
     )

@@ -190,7 +190,7 @@ def test_a_whole_file_that_cannot_be_written_leaves_the_old_one(final, monkeypat
     def fill(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(output.os, "pwritev", fill)
+    monkeypatch.setattr(output.os, "pwrite", fill)
     with pytest.raises(OSError, match="No space"):
         write_whole(final, b"new")
     assert final.read_text() == "old"
