@@ -44,7 +44,7 @@ class Killing:
         for _ in range(kills):
             with self._start() as process:
                 time.sleep(self._chance.uniform(least_s, most_s))
-                assert process.poll() is None, f"it ended by itself:\n{self.tail()}"
+                assert process.poll() is None, self._ended(process)
                 process.send_signal(signal.SIGKILL)
             self.kills += 1
 
@@ -54,13 +54,16 @@ class Killing:
             try:
                 deadline_s = time.monotonic() + within_s
                 while not is_done():
-                    assert process.poll() is None, f"it ended by itself:\n{self.tail()}"
+                    assert process.poll() is None, self._ended(process)
                     assert time.monotonic() < deadline_s, f"it is not done:\n{self.tail()}"
                     time.sleep(0.05)
                 process.send_signal(signal.SIGTERM)
                 assert process.wait(30) == 0, self.tail()
             finally:
                 process.kill()
+
+    def _ended(self, process: subprocess.Popen[bytes]) -> str:
+        return f"it ended by itself, exit code {process.returncode}:\n{self.tail()}"
 
     def tail(self) -> str:
         """Return the end of what it has written."""

@@ -8,7 +8,33 @@ from typing import Any
 
 
 class Codec(ABC):
-    """Decodes messages to events and encodes events to messages. Holds no state."""
+    """Decodes messages to events and encodes events to messages. Holds no state.
+
+    Some need what has to be fetched first, such as a schema from a registry: `prepare` and
+    `prepare_encoding` do that. Parts that let the user choose such a codec await them.
+    """
+
+    def lacks(self, messages: Sequence[bytes], /) -> bool:
+        """Tell whether `prepare` is needed before these messages can be decoded. Quick."""
+        return False
+
+    async def prepare(self, messages: Sequence[bytes], /) -> None:  # noqa: B027 - most need nothing
+        """Fetch what decoding these messages needs; a source awaits it where `lacks` says so.
+
+        What one message needs and cannot be had is that message's error: `decode` rejects it.
+
+        Raises:
+            NotConnectedError, TransientError: it cannot be fetched now; decode nothing yet.
+            ConfigError: it can never be fetched.
+        """
+
+    async def prepare_encoding(self) -> None:  # noqa: B027 - most need nothing
+        """Fetch what encoding needs, unless it is here; a sink awaits it before it encodes.
+
+        Raises:
+            NotConnectedError, TransientError: it cannot be fetched now; encode nothing yet.
+            ConfigError: it can never be fetched.
+        """
 
     @abstractmethod
     def decode(self, message: bytes, /) -> Any:

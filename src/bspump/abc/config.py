@@ -200,12 +200,16 @@ class Config(dict[str, Any]):
         """
         return self._converted(lambda value: parse_url(value, scheme), key)
 
+    def place_of(self, key: str) -> str:
+        """Return where the value of `key` comes from, such as `pump.conf:14`."""
+        return self._places.get(key, "program")
+
     def _converted(self, parse: Callable[[Any], Any], key: str) -> Any:
         value = self[key]
         try:
             return parse(value)
         except ValueError as error:
-            place = self._places.get(key, "program")
+            place = self.place_of(key)
             expected = str(error).removeprefix("Expected ")
             raise OptionError(
                 place, self._section, key, expected=expected, got=shown(key, value)

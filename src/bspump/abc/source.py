@@ -74,6 +74,10 @@ class Source(Component):
         """Return the pipelines whose events come out of this source; they are stopped first."""
         return ()
 
+    def possible_feeders(self) -> Collection[Pipeline]:
+        """Return those, and others that have sent nothing yet, but might."""
+        return self.feeders()
+
     async def emptied(self) -> None:
         """Wait until all that came from other pipelines was passed on, or cannot be now."""
 

@@ -95,6 +95,14 @@ class AMQPSourceOptions(PullOptions, frozen=True, kw_only=True):
             " dead-letters or drops them."
         ),
     ] = ""
+    message_id: Annotated[
+        Literal["use", "require", "ignore"],
+        Meta(
+            description="What the `message_id` of messages is for. `use`: a message that the broker"
+            " brings again is dropped if one with its id was passed on; `require`: as `use`, and a"
+            " message without one is refused; `ignore`: nothing."
+        ),
+    ] = "use"
     topology: AMQPQueueOptions = AMQPQueueOptions()
     idle: Annotated[Duration, Meta(description="Wait after a read that found nothing.")] = 0.0
 

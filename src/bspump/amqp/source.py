@@ -12,10 +12,12 @@ from bspump.abc.capabilities import Can
 from bspump.abc.errors import ConfigError, NotConnectedError, RejectedError
 from bspump.abc.options import Options
 from bspump.abc.source import Chunk, PullSource
+from bspump.abc.state import PartState, Snapshot
 from bspump.formats.registry import codec
 
 from .connection import AMQPConnection
 from .consumer import Consumer
+from .known import KnownMessages
 from .options import AMQPSourceOptions
 from .topology import prepare_queue
 
@@ -30,6 +32,8 @@ _PATIENCE_S: Final = 0.5
 # the client's default of 10 frames.
 _FRAMES: Final = 3
 
+_COUNTED: Final = ("message.in", "message.redelivered", "message.refused", "message.repeated")
+
 _Position = dict[str, Any] | None
 
 
@@ -39,6 +43,15 @@ class _Refused(NamedTuple):
     message: DeliveredMessage
     context: Context
     error: RejectedError
+
+
+class _Sorted(NamedTuple):
+    """What has become of some messages: events, and those that are none."""
+
+    events: list[Event]
+    contexts: list[Context]
+    refused: list[_Refused]
+    repeated: list[DeliveredMessage]
 
 
 class AMQPSource(PullSource[AMQPSourceOptions, _Position]):
@@ -55,9 +68,14 @@ class AMQPSource(PullSource[AMQPSourceOptions, _Position]):
 
     At least once: a message is acknowledged when everything before it and it is durable at the
     other end, and goes back to the queue when the source stops or loses the broker before that.
-    At most `prefetch_count` messages are not acknowledged; when half of them were passed on,
-    the source has the pipeline write what it holds, and acknowledges. Position: the consumer and
-    its last delivery tag, which is of no use to another consumer, as the broker remembers.
+    At most `prefetch_count` messages are not acknowledged; when half of them were passed on, it
+    asks for a checkpoint. Position: the consumer and its last delivery tag, which is of no use to
+    another consumer, as the broker remembers.
+
+    What the broker brings again is dropped if a message with the same `message_id` was passed on,
+    and counted. State: the ids of the last messages, twice `prefetch_count` at the most; where
+    checkpoints outlive the process that holds after a crash, too. So with `message_id = require`
+    it is exactly once, as long as the source is the only consumer of the queue.
 
     A message that the codec refuses is set aside, and then refused without going back to the
     queue, so that the broker moves it to the queue's dead-letter exchange, or drops it. With
@@ -84,13 +102,21 @@ class AMQPSource(PullSource[AMQPSourceOptions, _Position]):
         self.Counter = pipeline.MetricsService.create_counter(
             "bspump.amqp",
             tags={"pipeline": pipeline.Id, "source": self.Id},
-            init_values={"message.in": 0, "message.redelivered": 0, "message.refused": 0},
+            init_values=dict.fromkeys(_COUNTED, 0),
         )
+        self._known = KnownMessages(2 * self.Options.prefetch_count)
+        self._stored_ids: dict[str, bool] = {}
+        self._asked_at: _Position = None
         self._connection: AbstractConnection | None = None
         self._consumer: Consumer | None = None
+        if self.Options.message_id == "require":
+            # It is this source that can, not all of its class.
+            vars(self)["Capabilities"] = type(self).Capabilities | Can.IDENTIFY
 
     async def connect(self) -> None:
         self._codec = codec(self.Options.codec)
+        self._known.pass_on(self.Position)
+        self._known.let_go()
         self._connection = await self.Connection.open(f"{self.Pipeline.Id}.{self.Id}")
         with self.Connection.errors():
             async with asyncio.timeout(self.Connection.Options.connect_timeout):
@@ -114,38 +140,52 @@ class AMQPSource(PullSource[AMQPSourceOptions, _Position]):
         consumer = self._consumer
         if consumer is None:
             raise NotConnectedError(f"{self.Id}: not connected")
-        await self._make_room(consumer, position)
+        self._make_room(consumer, position)
+        self._known.pass_on(position)
         with self.Connection.errors():
             await consumer.wait(_PATIENCE_S)
         messages = consumer.waiting(self.Options.chunk_events)
         if not messages:
             return Chunk([], position)
-        events, contexts, refused = self._decoded(messages)
-        if refused and self.Options.error_exchange:
-            await self._hand_over(consumer.channel, refused)
-        return Chunk(events, self._taken(consumer, messages, refused), contexts)
+        found = self._sorted(messages)
+        if found.refused and self.Options.error_exchange:
+            await self._hand_over(consumer.channel, found.refused)
+        return Chunk(found.events, self._taken(consumer, messages, found), found.contexts)
 
-    async def _make_room(self, consumer: Consumer, position: _Position) -> None:
-        """Acknowledge early where the broker would soon have to stop delivering."""
+    def _make_room(self, consumer: Consumer, position: _Position) -> None:
+        """Have messages acknowledged early where the broker would soon have to stop delivering."""
         open_count = consumer.taken - consumer.acknowledged
-        if 2 * open_count >= self.Options.prefetch_count and consumer.is_at(position):
-            await self.Pipeline.settle()
-            await self.acknowledge(position)
+        is_news = consumer.is_at(position) and position != self._asked_at
+        if is_news and 2 * open_count >= self.Options.prefetch_count:
+            self._asked_at = position
+            self.Pipeline.request_checkpoint()
 
-    def _decoded(
-        self, messages: Sequence[DeliveredMessage]
-    ) -> tuple[list[Event], list[Context], list[_Refused]]:
-        events, contexts, refused = [], [], []
+    def _sorted(self, messages: Sequence[DeliveredMessage]) -> _Sorted:
+        found = _Sorted([], [], [], [])
         for message in messages:
+            if message.redelivered and self._id(message) in self._known:
+                found.repeated.append(message)
+                continue
             context = self.context(message)
             try:
+                self._check_id(message)
                 event = self.event(message)
             except RejectedError as error:
-                refused.append(_Refused(message, context, error))
+                found.refused.append(_Refused(message, context, error))
             else:
-                events.append(event)
-                contexts.append(context)
-        return events, contexts, refused
+                found.events.append(event)
+                found.contexts.append(context)
+        return found
+
+    def _id(self, message: DeliveredMessage) -> str | None:
+        """Return by what a message is known, `None` if it cannot be."""
+        if self.Options.message_id == "ignore":
+            return None
+        return message.header.properties.message_id or None
+
+    def _check_id(self, message: DeliveredMessage) -> None:
+        if self.Options.message_id == "require" and self._id(message) is None:
+            raise RejectedError(f"{self.Id}: expected a message with a `message_id`, got none")
 
     def event(self, message: DeliveredMessage) -> Event:
         """Return the event that a message becomes.
@@ -191,19 +231,25 @@ class AMQPSource(PullSource[AMQPSourceOptions, _Position]):
                 ) from unroutable
 
     def _taken(
-        self,
-        consumer: Consumer,
-        messages: Sequence[DeliveredMessage],
-        refused: Sequence[_Refused],
+        self, consumer: Consumer, messages: Sequence[DeliveredMessage], found: _Sorted
     ) -> dict[str, Any]:
         """Take the messages out of the buffer; return the position after them."""
-        tags = [one.message.delivery_tag or 0 for one in refused]
-        position = consumer.take(messages, [] if self.Options.error_exchange else tags)
+        refused = {one.message.delivery_tag or 0 for one in found.refused}
+        # One that was refused before is so again, without being reported once more.
+        for message in found.repeated:
+            if self._known.is_refused(message.header.properties.message_id or ""):
+                refused.add(message.delivery_tag or 0)
+        position = consumer.take(messages, [] if self.Options.error_exchange else sorted(refused))
+        for message in messages:
+            tag, id = message.delivery_tag or 0, self._id(message)
+            if id is not None:
+                self._known.take(consumer.tag, tag, id, is_refused=tag in refused)
         self.Counter.add("message.in", len(messages))
         self.Counter.add("message.redelivered", sum(1 for m in messages if m.redelivered))
-        self.Counter.add("message.refused", len(refused))
-        for message, context, error in refused:
-            self.Pipeline.reject([(context, message.body)], error, self)
+        self.Counter.add("message.refused", len(found.refused))
+        self.Counter.add("message.repeated", len(found.repeated))
+        for one, context, error in found.refused:
+            self.Pipeline.reject([(context, one.body)], error, self)
         return position
 
     async def acknowledge(self, position: _Position, /) -> None:
@@ -213,6 +259,21 @@ class AMQPSource(PullSource[AMQPSourceOptions, _Position]):
             with self.Connection.errors():
                 async with asyncio.timeout(self.Connection.Options.connect_timeout):
                     await consumer.acknowledge(position["tag"])
+
+    def is_stateful(self) -> bool:
+        return self.Options.message_id != "ignore"
+
+    def snapshot(self) -> Snapshot | None:
+        self._known.pass_on(self.Position)
+        ids = self._known.state()
+        if list(ids.items()) == list(self._stored_ids.items()):
+            return None
+        self._stored_ids = ids
+        return Snapshot(value=ids)
+
+    def restore(self, state: PartState) -> None:
+        self._known.restore(state.value)
+        self._stored_ids = self._known.state()
 
     async def close(self) -> None:
         connection, self._connection, self._consumer = self._connection, None, None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bspump.abc.errors import ConfigError, UnknownNameError
@@ -72,7 +72,7 @@ class LinkedSource(Source):
         # Those that are known first: they are few, and nearly always one of them still runs.
         if self._origins(LinkedSource.feeders) is None:
             return False
-        return bool(self._origins(LinkedSource._possible_feeders))
+        return bool(self._origins(LinkedSource.possible_feeders))
 
     def _origins(self, feeders_of: Callable[[LinkedSource], Iterable[Any]]) -> int | None:
         """Count where all that could still come would come from; `None` if something may come."""
@@ -96,12 +96,14 @@ class LinkedSource(Source):
                 seen.update(links)
         return origins
 
-    def _possible_feeders(self) -> Iterator[Any]:
-        """Yield the pipelines with a router that sends here, or has not shown yet where to."""
+    def possible_feeders(self) -> Collection[Pipeline]:
+        """Return the pipelines with a router that sends here, or has not shown yet where to."""
+        found = set(self.feeders())
         for pipeline in self.Pipeline.App.PumpService.Pipelines.values():
             parts = pipeline.iter_processors()
             if any(isinstance(part, RouterMixIn) and part.may_feed(self) for part in parts):
-                yield pipeline
+                found.add(pipeline)
+        return found
 
     def _on_tick(self, _message: str) -> None:
         if self.is_idle() and self.is_finished():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from bspump.abc.capabilities import Can
 from bspump.abc.sink import Sink
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 class NullSink(Sink):
     """Discard every event; they count as delivered."""
+
+    Capabilities: ClassVar[Can] = Can.IDEMPOTENT
 
     def process(self, context: Context, event: Event) -> None:
         return

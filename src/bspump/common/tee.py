@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from msgspec import Meta
@@ -102,6 +102,11 @@ class TeeSource(InternalSource):
         found = self.App.PumpService.locate(target)
         if isinstance(found, TeeProcessor):
             found.unbind(self.locate_address())
+
+    def possible_feeders(self) -> Collection[Pipeline]:
+        bound = map(self.App.PumpService.locate, self._addresses)
+        tees = [found for found in bound if isinstance(found, TeeProcessor)]
+        return {*super().possible_feeders(), *(tee.Pipeline for tee in tees)}
 
     async def main(self) -> None:
         # What could not be found at the start of the pipeline is its error now.

@@ -62,7 +62,13 @@ def parse_arguments(parser: argparse.ArgumentParser, args: Sequence[str] | None)
     """Return what `args` (`sys.argv[1:]` if `None`) say."""
     found = vars(parser.parse_args(args))
     own = {name: found.pop(name) for name in Arguments.__slots__ if name in found}
-    if not own["config"]:
-        named = os.environ.get("BSPUMP_CONFIG") or os.environ.get("ASAB_CONFIG")
-        own["config"] = named.split(os.pathsep) if named else []
+    own["config"] = configured_files(own["config"])
     return Arguments(**own, other=argparse.Namespace(**found))
+
+
+def configured_files(given: list[str]) -> list[str]:
+    """Return the configuration files that were given, or else those that the environment names."""
+    if given:
+        return given
+    named = os.environ.get("BSPUMP_CONFIG") or os.environ.get("ASAB_CONFIG")
+    return named.split(os.pathsep) if named else []

@@ -8,12 +8,14 @@ from typing import Annotated, Any, ClassVar, Literal
 from msgspec import Meta
 
 from bspump.abc.connection import Connection
-from bspump.abc.options import Configurable, Duration, Options
+from bspump.abc.options import Configurable, Duration, Options, RetryOptions
 from bspump.abc.processor import ProcessorBase
 from bspump.abc.source import Source
 
 from .accounts import Accounts
 from .chain import is_sink
+from .config_groups import Grouped
+from .error_options import ErrorBudgetOptions, Policy
 from .functions import as_processor
 from .log import PipelineLogger
 from .metric_kinds import Counter, DutyCycle, EPSCounter, Gauge
@@ -40,9 +42,25 @@ class PipelineOptions(Options, frozen=True, kw_only=True):
         Duration, Meta(description="So long a stop may take; three quarters of it to drain.")
     ] = 30.0
     on_error: Annotated[
-        Literal["stop", "skip", "exit"],
-        Meta(description="After an error that `handle_error` did not handle."),
+        Policy, Meta(description="After an error that `handle_error` did not handle.")
     ] = "stop"
+    on_error_of: Annotated[
+        dict[str, Policy],
+        Meta(description="The same for single parts, by their Id: `on_error_of.Parser`."),
+    ] = {}  # noqa: RUF012 - each component gets a copy
+    error_retry: RetryOptions = RetryOptions(attempts=1)
+    error_budget: ErrorBudgetOptions = ErrorBudgetOptions()
+    dead_letters_to: Annotated[
+        str,
+        Meta(
+            description="Address of a source, `Pipeline.*SourceId`, that takes dead letters in"
+            " place of the store."
+        ),
+    ] = ""
+    require: Annotated[
+        Literal["nothing", "at-least-once", "exactly-once"],
+        Meta(description="Do not start where less than this is promised."),
+    ] = "nothing"
 
 
 class Assembly(Configurable):
@@ -56,7 +74,8 @@ class Assembly(Configurable):
     ) -> None:
         self.Id = id if id is not None else type(self).__name__
         self.App, self.Loop, self.Clock = app, app.Loop, app.Clock
-        self._configure(app.Config, f"pipeline:{self.Id}", config)
+        grouped = Grouped(app.Config, type(self).OptionsClass)
+        self._configure(grouped, f"pipeline:{self.Id}", config)
         self.Sources: list[Source] = []
         self.PubSub = PubSub(app)
         self.MetricsService = app.get_service("asab.MetricsService")

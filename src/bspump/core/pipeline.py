@@ -209,9 +209,14 @@ class Pipeline(Checkpointing):
         """Start, unless it has been started; sources begin once all parts are open.
 
         Started again it goes on with what the stop has left, and its error is cleared.
+
+        Raises:
+            ConfigErrors: what it was told does not fit, or less is promised than required.
         """
         if self._lifecycle.is_started() or self._lifecycle.state is State.DRAINING:
             return
+        self.App.StartChecks.check(self)
+        self._failures.open()
         if self._lifecycle.state is State.STOPPED:
             self._failures.clear()
         self._lifecycle.move(State.CONNECTING)
@@ -266,6 +271,7 @@ class Pipeline(Checkpointing):
         """Stop, and remove everything it left; it cannot be used again."""
         await self.stop()
         self._early.cancel()
+        self._failures.close()
         for pipeline in list(self._ancestral_pipelines):
             self.unlink(pipeline)
         for source in self.Sources:

@@ -210,7 +210,8 @@ class BSPumpService(Service):
         pipelines = self.Pipelines.values()
         for pipeline in list(pipelines):
             pipeline.check_finished()
-        if pipelines and all(pipeline.is_finished() for pipeline in pipelines):
+        is_done = pipelines and all(pipeline.is_finished() for pipeline in pipelines)
+        if is_done and not self.App.DeadLetters.is_busy():
             self.App.stop()
 
     async def _load_lookups(self) -> None:

@@ -30,6 +30,7 @@ class Standstill:
 
     async def pause_sources(self) -> None:
         """Let pull sources stop between two chunks, so that their positions are exact."""
+        self.pipeline.Asides.make_way(True)
         for driver in self.pipeline.drivers_of_sources().values():
             self._paused.append(driver)
             await driver.pause(self)
@@ -64,6 +65,7 @@ class Standstill:
 
     def end(self) -> None:
         """Let the pipeline go on."""
+        self.pipeline.Asides.make_way(False)
         self.pipeline.Flow.gate.open(self._everywhere)
         self.pipeline.Flow.let_in(self)
         while self._paused:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .guarantees import guarantee_of
 from .log import record_get
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ def rest_get(
         "Throttles": [str(who) for who in pipeline.get_throttles()],
         "Sources": [source.rest_get() for source in pipeline.Sources],
         "Processors": [[part.rest_get() for part in depth] for depth in pipeline.Processors],
+        "Guarantee": guarantee_of(pipeline).rest_get(),
         "Log": [record_get(record) for record in pipeline.L.Deque],
     }
     if error is not None:

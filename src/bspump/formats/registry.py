@@ -7,7 +7,7 @@ Traceback (most recent call last):
     ...
 bspump.abc.errors.UnknownNameError: codec 'jsno' is not defined [C012]
   used by: an option `codec`
-  defined: 'bytes', 'csv', 'json', 'logfmt', 'msgpack', 'raw', 'text'
+  defined: 'avro', 'bytes', 'csv', 'json', 'logfmt', 'msgpack', 'protobuf', 'raw', 'text'
   did you mean 'json'?
 """
 
@@ -21,18 +21,22 @@ from typing import Any
 from bspump.abc.codec import Codec
 from bspump.abc.errors import ConfigError, DuplicateNameError, RejectedError, UnknownNameError
 
+from .avro_codec import AvroCodec
 from .csv_codec import CsvCodec
 from .json_codec import JsonCodec
 from .logfmt import LogfmtCodec
 from .msgpack_codec import MsgpackCodec
 from .plain import BytesCodec, TextCodec
+from .protobuf_codec import ProtobufCodec
 
 _FACTORIES: dict[str, Callable[..., Codec]] = {
+    "avro": AvroCodec,
     "bytes": BytesCodec,
     "csv": CsvCodec,
     "json": JsonCodec,
     "logfmt": LogfmtCodec,
     "msgpack": MsgpackCodec,
+    "protobuf": ProtobufCodec,
     "raw": BytesCodec,
     "text": TextCodec,
 }

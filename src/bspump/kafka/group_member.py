@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
 
 from bspump.abc.errors import ConfigError, NotConnectedError, PumpError
@@ -23,6 +23,7 @@ _BATCHES: Final = 2
 # Pausing throws away what librdkafka has fetched, so it is for those who are really held back.
 _PAUSE_AFTER_S: Final = 0.2
 _PAUSED_POLL_S: Final = 0.1
+_ANSWER_WITHIN_S: Final = 10.0
 
 
 class Limits(NamedTuple):
@@ -39,7 +40,7 @@ class Hooks(NamedTuple):
 
     Args:
         settle: return what may be acknowledged when all that was taken is durable.
-        resume: return up to where we have read ourselves; called in the thread.
+        resume: return up to where we have read ourselves.
         spawn: run a coroutine in a task.
         warn: log a warning.
     """
@@ -77,7 +78,9 @@ class GroupMember:
         self._failure: Exception | None = None
         self._gone: set[str] = set()
         self._settling: Future[Any] | None = None
+        self._asking: Future[Any] | None = None
         self._is_stopping = self._is_paused = False
+        self._group: Any = None
         self.Offsets = Offsets(client.Handle, where, self._room.set)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="kafka consumer")
         self._ended: asyncio.Future[None] | None = None
@@ -135,21 +138,20 @@ class GroupMember:
         return []
 
     def progress_at(self, position: Mapping[str, int]) -> tuple[list[Any], Any] | None:
-        """Return offsets of the partitions that are ours, and the group, for a transaction.
+        """Return new offsets of the partitions that are ours, and the group, for a transaction.
 
         `None` if there are none. To be called in any thread.
         """
-        places = self.Offsets.places(position)
-        if not places:
-            return None
-        return places, self._client.Handle.consumer_group_metadata()
+        places = self.Offsets.news(position)
+        return (places, self._group) if places and self._group is not None else None
 
     async def close(self) -> None:
         """Leave the group. What was taken and not acknowledged comes to somebody again."""
         self._is_stopping = True
         self._room.set()
-        if self._settling is not None:
-            self._settling.cancel()
+        for waiting in (self._settling, self._asking):
+            if waiting is not None:
+                waiting.cancel()
         self.Offsets.close()
         # Where nobody answers the thread would be waited for in vain; it ends by itself.
         if self._ended is not None and (self._connected.done() or self._ended.done()):
@@ -172,6 +174,8 @@ class GroupMember:
                     self._hold(consumer)
                 else:
                     self._fetch(consumer)
+                # Asked for in another thread while this one polls, it would wait for ever.
+                self._group = consumer.consumer_group_metadata()
             if self._client.Fatal is not None:
                 raise translated(self._client.Fatal, self._where)
         except kafka.KafkaException as error:
@@ -250,13 +254,13 @@ class GroupMember:
     def _assigned(self, consumer: Any, partitions: Sequence[Any]) -> None:
         names = {name_of(place.topic, place.partition) for place in partitions}
         self._gone -= names
-        resume = self._hooks.resume()
+        resume = self._where_we_are() if partitions else {}
         if partitions and (self._start is not None or names & resume.keys()):
-            places, new = resolve_start(consumer, partitions, self._start, resume)
+            places = resolve_start(consumer, partitions, self._start, resume)
             assign = consumer.incremental_assign if self._is_incremental else consumer.assign
-            assign(places)
-            self.Offsets.add(names)
-            self.Offsets.commit_now({name_of(p.topic, p.partition): p.offset for p in new})
+            assign(places.all)
+            self.Offsets.add(names, places.committed)
+            self.Offsets.commit_now({name_of(p.topic, p.partition): p.offset for p in places.new})
         else:
             # The client assigns them when this returns; so they cannot be paused before.
             self.Offsets.add(names)
@@ -266,6 +270,21 @@ class GroupMember:
         if self._is_paused:
             consumer.pause(list(partitions))
         self._tell(self.Offsets.has_assignment.set)
+
+    def _where_we_are(self) -> Mapping[str, int]:
+        """Return what the event loop says, where nothing changes half-way."""
+        answer = self._asking = Future[Mapping[str, int]]()
+        self._tell(lambda: self._answer_where(answer))
+        try:
+            return answer.result(_ANSWER_WITHIN_S)
+        except (CancelledError, TimeoutError):
+            raise NotConnectedError(f"{self._where}: closed") from None
+        finally:
+            self._asking = None
+
+    def _answer_where(self, answer: Future[Mapping[str, int]]) -> None:
+        if not answer.cancelled():
+            answer.set_result(self._hooks.resume())
 
     def _revoked(self, _: Any, partitions: Sequence[Any]) -> None:
         names = {name_of(place.topic, place.partition) for place in partitions}

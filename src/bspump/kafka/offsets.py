@@ -46,10 +46,16 @@ class Offsets:
         """The names of the partitions that are ours, sorted."""
         return sorted(self._assigned)
 
-    def add(self, names: Collection[str]) -> None:
-        """Take note that partitions are ours."""
+    def add(self, names: Collection[str], committed: Mapping[str, int] | None = None) -> None:
+        """Take note that partitions are ours.
+
+        Args:
+            names: of the partitions.
+            committed: offsets of the group, as far as they are known.
+        """
         with self._lock:
             self._assigned = self._assigned | set(names)
+            self._committed.update(committed or {})
 
     def remove(self, names: Collection[str]) -> None:
         """Take note that partitions are somebody else's."""
@@ -58,12 +64,10 @@ class Offsets:
             for name in names:
                 self._committed.pop(name, None)
 
-    def places(self, position: Mapping[str, int]) -> list[Any]:
-        """Return what of a position belongs to partitions that are ours."""
-        kafka = require("confluent_kafka", extra=EXTRA)
+    def news(self, position: Mapping[str, int]) -> list[Any]:
+        """Return what of a position is new to the group, of partitions that are ours."""
         with self._lock:
-            mine = {name: offset for name, offset in position.items() if name in self._assigned}
-        return [kafka.TopicPartition(*_parts(name), offset) for name, offset in mine.items()]
+            return list(self._news(position).values())
 
     def commit_now(self, position: Mapping[str, int]) -> PumpError | None:
         """Commit and wait for it, in the thread of the consumer; return why that failed."""

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 # What a delivery report needs to get here before the engine gives a write up.
 _IN_TIME = 0.9
+_TRANSACTION_MS = 60_000
+_UNLIMITED_S = 3600.0
 
 
 class KafkaSink(LibrdkafkaConfigurable, EpochSink[KafkaSinkOptions]):
@@ -49,9 +51,11 @@ class KafkaSink(LibrdkafkaConfigurable, EpochSink[KafkaSinkOptions]):
     nothing.
 
     With `exactly_once` all that belongs to one checkpoint is one transaction, which contains the
-    number of the checkpoint and the offsets of a `KafkaSource` of the pipeline. So every event is
-    written once, if the source can read on from a position and checkpoints outlive the process
-    (`var_dir` in `[general]`). Readers need `isolation.level=read_committed`, their default.
+    number of the checkpoint and the offsets of each `KafkaSource` before it that has the same
+    connection. So every event is written once, if the source can read on from a position and
+    checkpoints outlive the process (`var_dir` in `[general]`). Readers need
+    `isolation.level=read_committed`, which librdkafka has by default. Another process with the
+    same `transactional.id` stops the pipeline; by default it is one of the store of checkpoints.
 
     Args:
         connection: Id of a `KafkaConnection`, or the connection.
@@ -101,18 +105,32 @@ class KafkaSink(LibrdkafkaConfigurable, EpochSink[KafkaSinkOptions]):
     async def connect(self) -> None:
         settings = self._client_settings()
         client = self.Connection.make_client("Producer", settings)
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"kafka {self.Id}")
-        await in_thread(self._executor, client.check)
-        if self.Options.exactly_once:
-            self._transaction = Transaction(
-                self.Connection,
-                client,
-                settings["transactional.id"],
-                self.Options.epochs_topic or self.Options.topic,
-                self.Options.transaction.timeout,
-            )
-            await in_thread(self._executor, self._transaction.prepare)
+        executor = ThreadPoolExecutor(1, thread_name_prefix=f"kafka {self.Id}")
+        transaction = None
+        try:
+            await in_thread(executor, client.check)
+            if self.Options.exactly_once:
+                transaction = self._new_transaction(client, settings)
+                await in_thread(executor, transaction.prepare)
+        except BaseException:
+            if transaction is not None:
+                executor.submit(transaction.close)
+            executor.submit(client.Handle.close)
+            executor.shutdown(wait=False)
+            raise
+        self._executor, self._transaction = executor, transaction
         self._client, self._is_stale = client, False
+
+    def _new_transaction(self, client: Client, settings: Mapping[str, Any]) -> Transaction:
+        options = self.Options
+        return Transaction(
+            self.Connection,
+            client,
+            settings["transactional.id"],
+            options.epochs_topic or options.topic,
+            timeout_s=options.transaction.timeout or _UNLIMITED_S,
+            lasts_s=settings["transaction.timeout.ms"] / 1000,
+        )
 
     def _client_settings(self) -> dict[str, Any]:
         settings: dict[str, Any] = {**self.Settings, **self.Fixed}
@@ -122,10 +140,14 @@ class KafkaSink(LibrdkafkaConfigurable, EpochSink[KafkaSinkOptions]):
         if self.Options.exactly_once:
             id = f"{self.Pipeline.lineage()[:16]}.{self.locate_address()}"
             settings["transactional.id"] = chosen.get("transactional.id", id)
+            lasts_ms = int(chosen.get("transaction.timeout.ms", _TRANSACTION_MS))
+            settings["transaction.timeout.ms"] = lasts_ms
         if not chosen.keys() & {"message.timeout.ms", "delivery.timeout.ms"}:
             timeout_s = self.Options.write_timeout * _IN_TIME
-            if timeout_s:
-                settings["message.timeout.ms"] = max(1, round(timeout_s * 1000))
+            # librdkafka does not let a message outlive its transaction.
+            limits_ms = [round(timeout_s * 1000), settings.get("transaction.timeout.ms", 0)]
+            if chosen_ms := [limit for limit in limits_ms if limit]:
+                settings["message.timeout.ms"] = min(chosen_ms)
         return settings
 
     def size_bytes(self, event: Event, /) -> int:
@@ -146,6 +168,8 @@ class KafkaSink(LibrdkafkaConfigurable, EpochSink[KafkaSinkOptions]):
         except asyncio.CancelledError:
             delivery.cancel()
             raise
+        if client.Fatal is not None and self._transaction is not None:
+            raise self._transaction.instruction(client.Fatal)
         if client.Fatal is not None:
             raise NotConnectedError(f"{self.Connection.Where}: {client.Fatal.str()}")
         if errors and self._transaction is not None and self._transaction.is_broken:
@@ -180,11 +204,12 @@ class KafkaSink(LibrdkafkaConfigurable, EpochSink[KafkaSinkOptions]):
         transaction, executor = self._transaction, self._executor
         if transaction is None or executor is None or self._client is None:
             raise NotConnectedError(f"{self.Id}: not connected")
-        progress = None
-        for source in self.Pipeline.Sources:
+        found = []
+        for address, position in positions.items():
+            source = self.App.PumpService.locate(address)
             if isinstance(source, KafkaSource) and source.Connection is self.Connection:
-                position = positions.get(source.locate_address())
-                progress = source.progress_at(position) if position else None
+                found.append(source.progress_at(position))
+        progress = [each for each in found if each is not None]
         await in_thread(executor, lambda: transaction.commit(epoch, progress))
 
     async def committed(self) -> EpochId | None:
@@ -202,10 +227,11 @@ class KafkaSink(LibrdkafkaConfigurable, EpochSink[KafkaSinkOptions]):
         if client is not None:
             # What is not confirmed by now belongs to a write that was given up.
             await in_thread(executor, client.Handle.purge)
-            await in_thread(executor, client.Handle.close)
         transaction, self._transaction = self._transaction, None
         if transaction is not None:
             await in_thread(executor, transaction.close)
+        if client is not None:
+            await in_thread(executor, client.Handle.close)
         executor.shutdown(wait=False)
 
     def rest_get(self) -> dict[str, Any]:
@@ -254,8 +280,10 @@ class _Job:
             return {**errors, **self._delivery.run()}
         transaction.begin()
         errors.update(self._delivery.run())
-        # What a broker has refused spoils all of the transaction.
-        transaction.is_broken = transaction.is_broken or self._delivery.is_refused
+        # What a broker has refused spoils all of the transaction, and what the client does not
+        # even send for another reason than the message itself shows that it is spoilt.
+        is_spoilt = any(not isinstance(error, RejectedError) for error in errors.values())
+        transaction.is_broken |= is_spoilt or self._delivery.is_refused
         return errors
 
 

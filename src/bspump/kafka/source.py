@@ -43,10 +43,13 @@ class KafkaSource(LibrdkafkaConfigurable, PullSource[KafkaSourceOptions, Positio
     partition is given away, unless that takes longer than `revoke_timeout`.
 
     Where checkpoints outlive the process, a partition is read on from the checkpoint; or from the
-    offset of the group if that is greater, for then somebody else has read on meanwhile.
+    offset of the group if that is greater, for then somebody else has read on meanwhile. The same
+    holds for one that comes back in a rebalance, so a member that is alone reads nothing twice.
+    A partition that is lost because the member was silent for too long may go to another member,
+    who reads again what came after the last checkpoint.
 
-    Position: the next offset of each partition, by `topic-partition`; those that were given away
-    stay in it and do no harm.
+    Position: the next offset of each partition, by `topic-partition`. Those that were given away
+    stay in it; nothing of them is committed, and an offset of the group is never set back.
 
     A pipeline that is held back keeps its membership, however long that takes. While no broker
     answers it waits, and reads on when one is back.
@@ -100,7 +103,7 @@ class KafkaSource(LibrdkafkaConfigurable, PullSource[KafkaSourceOptions, Positio
                 options.poll_interval,
                 options.revoke_timeout,
             ),
-            hooks=Hooks(self._settle, lambda: self.Position or {}, self.App.spawn, self._warn),
+            hooks=Hooks(self._settle, lambda: self._handed or {}, self.App.spawn, self._warn),
         )
         await member.connect(self.Connection.Options.connect_timeout)
 
@@ -182,7 +185,7 @@ class KafkaSource(LibrdkafkaConfigurable, PullSource[KafkaSourceOptions, Positio
         return position
 
     def progress_at(self, position: Position) -> tuple[list[Any], Any] | None:
-        """Return offsets and group for the transaction of a producer at the same cluster.
+        """Return new offsets and the group for the transaction of a producer at the same cluster.
 
         `None` if it has nothing to tell. To be called in any thread.
         """

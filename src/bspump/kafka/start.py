@@ -30,6 +30,20 @@ class Start(NamedTuple):
     time_ms: int | None = None
 
 
+class Places(NamedTuple):
+    """Where reading of partitions begins.
+
+    Args:
+        all: the partitions, with their offsets.
+        new: those of which the group has known nothing.
+        committed: the offsets of the group, by the name of the partition.
+    """
+
+    all: list[Any]
+    new: list[Any]
+    committed: dict[str, int]
+
+
 def parse_start(text: str) -> Start | None:
     """Return what an option `start` says; `None` leaves it to librdkafka, which begins early.
 
@@ -57,8 +71,8 @@ def parse_start(text: str) -> Start | None:
 
 def resolve_start(
     consumer: Any, partitions: Sequence[Any], start: Start | None, resume: Mapping[str, int]
-) -> tuple[list[Any], list[Any]]:
-    """Return `partitions` with the offsets from which to read, and those that are new to the group.
+) -> Places:
+    """Return where to read `partitions` from.
 
     The offset of the group, or that of `resume` where it is greater: what came before has been
     read, by us or somebody else. Where there is neither, that of `start`; without that the client
@@ -69,10 +83,11 @@ def resolve_start(
     """
     kafka = require("confluent_kafka", extra=EXTRA)
     known = consumer.committed(list(partitions), timeout=_TIMEOUT_S)
+    committed = {name_of(p.topic, p.partition): p.offset for p in known if p.offset >= 0}
     for place in known:
         place.offset = max(place.offset, resume.get(name_of(place.topic, place.partition), -1001))
     if start is None:
-        return known, []
+        return Places(known, [], committed)
     new = [place for place in known if place.offset < 0]
     for place in new:
         place.offset = start.offset if start.offset is not None else kafka.OFFSET_END
@@ -88,4 +103,4 @@ def resolve_start(
             # The end as a number, so that what comes after it is read even if we fail before
             # anything was acknowledged.
             place.offset = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)[1]
-    return known, new
+    return Places(known, new, committed)

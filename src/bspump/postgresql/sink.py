@@ -19,6 +19,7 @@ from bspump.abc.options import Options
 from bspump.abc.sink import Batch, EpochId, EpochSink, TransactionalSinkOptions
 
 from .connection import PostgreSQLConnection
+from .constraints import DeferredConstraints, deferred_constraints
 from .epochs import Epochs
 from .pool import is_idle
 from .writers import CopyWriter, QueryWriter, Row, UpsertWriter, Writer
@@ -98,6 +99,7 @@ class PostgreSQLSink(EpochSink[PostgreSQLSinkOptions]):
         self._connection: AsyncConnection[Any] | None = None
         self._writer: Writer | None = None
         self._epochs: Epochs | None = None
+        self._constraints: DeferredConstraints | None = None
         self._is_in_epoch = False
         if self.Options.key:
             # It is this sink that can, not all of its class.
@@ -118,6 +120,7 @@ class PostgreSQLSink(EpochSink[PostgreSQLSinkOptions]):
                         self.Options.epochs_table, self.locate_address(), self.Pipeline.lineage()
                     )
                     await self._epochs.prepare(connection)
+                    self._constraints = await deferred_constraints(connection)
         except BaseException:
             await connection.close()
             raise
@@ -179,24 +182,26 @@ class PostgreSQLSink(EpochSink[PostgreSQLSinkOptions]):
         """Write all rows or none: in a transaction, or in a savepoint of that of the epoch."""
         try:
             if self._epochs is not None:
-                await self._begin(connection)
+                await self._begin(connection, self._epochs)
             async with connection.transaction(), connection.cursor() as cursor:
                 await writer.write(cursor, rows)
+                if self._constraints is not None:
+                    await self._constraints.check(cursor)
         finally:
             # Cancelled at a bad moment, it may be left in the middle of the transaction.
             if not is_idle(connection, in_transaction=self._is_in_epoch):
                 await connection.close()
 
-    async def _begin(self, connection: AsyncConnection[Any]) -> None:
+    async def _begin(self, connection: AsyncConnection[Any], epochs: Epochs) -> None:
         if not self._is_in_epoch:
-            await connection.execute("BEGIN")
+            await epochs.begin(connection)
             self._is_in_epoch = True
 
     async def commit(self, epoch: EpochId, positions: Mapping[str, Any], /) -> None:
         connection, epochs = self._with_epochs()
         try:
             with self.Connection.errors():
-                await self._begin(connection)
+                await self._begin(connection, epochs)
                 await epochs.store(connection, epoch.number)
                 await connection.execute("COMMIT")
         finally:

@@ -33,7 +33,12 @@ def fed(table: Any) -> Iterator[Any]:
 @pytest.mark.timeout(400)
 def test_changes_to_file_is_exactly_once(fed: Any, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    source = {"kind": "changes", "connection": fed.connection, "slot_name": SLOT}
+    source = {
+        "kind": "changes",
+        "connection": fed.connection,
+        "slot_name": SLOT,
+        "chunk_events": 7,  # so that positions lie within transactions, too
+    }
     sink = {"kind": "file", "path": str(out / "{index:05}.json")}
     killing = Killing(source, sink, tmp_path)
 

@@ -88,6 +88,31 @@ def rabbit_source(app, pipeline, options):
     return [AMQPSource(app, pipeline, at, config={"codec": "json", **options})]
 
 
+def tcp_source(app, pipeline, options):
+    from bspump.buffer import DiskBufferSource
+    from bspump.ipc import SourceProtocolABC, StreamServerSource
+
+    class Confirming(SourceProtocolABC):
+        """Lines that are sent back when they are in the buffer."""
+
+        async def handle(self, source, stream, context):
+            rest = b""
+            while data := await stream.recv():
+                *lines, rest = (rest + data).split(b"\n")
+                await self.pipeline.process_many(lines)
+                stream.send(b"".join(line + b"\n" for line in lines))
+
+    listening = {"address": options.pop("address")}
+
+    def server(app, pipeline):
+        return StreamServerSource(app, pipeline, config=listening, protocol_class=Confirming)
+
+    return [
+        DiskBufferSource(app, pipeline, server, config=options),
+        bspump.common.BytesJsonParser(app, pipeline),
+    ]
+
+
 def file_sink(app, pipeline, options):
     from bspump.file import FileSink
 
@@ -113,6 +138,7 @@ SOURCES = {
     "file": file_source,
     "kafka": kafka_source,
     "rabbit": rabbit_source,
+    "tcp": tcp_source,
 }
 SINKS = {"file": file_sink, "kafka": kafka_sink, "postgres": postgres_sink}
 
