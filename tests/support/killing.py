@@ -23,13 +23,21 @@ class Killing:
         source: its kind and options.
         sink: its kind and options.
         directory: gets the checkpoints and what the program writes to stderr.
+        interval_s: between checkpoints; the shorter, the more of them are killed half-way.
         seed: of the moments.
     """
 
     def __init__(
-        self, source: Mapping[str, Any], sink: Mapping[str, Any], directory: Path, *, seed: int = 1
+        self,
+        source: Mapping[str, Any],
+        sink: Mapping[str, Any],
+        directory: Path,
+        *,
+        interval_s: float = 0.1,
+        seed: int = 1,
     ) -> None:
-        given = {"source": source, "sink": sink, "var": str(directory / "var")}
+        var = str(directory / "var")
+        given = {"source": source, "sink": sink, "var": var, "interval": interval_s}
         self._command = [sys.executable, str(PROGRAM), json.dumps(given)]
         self._log = directory / "log"
         self._chance = random.Random(seed)
@@ -37,7 +45,7 @@ class Killing:
 
     def _start(self) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as log:
-            return subprocess.Popen(self._command, stdout=log, stderr=log)
+            return subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=log)
 
     def run(self, *, least_s: float = 0.25, most_s: float = 0.9, kills: int = KILLS) -> None:
         """Kill it so many times, each time `least_s` to `most_s` seconds after its start."""
@@ -45,6 +53,19 @@ class Killing:
             with self._start() as process:
                 time.sleep(self._chance.uniform(least_s, most_s))
                 assert process.poll() is None, self._ended(process)
+                process.send_signal(signal.SIGKILL)
+            self.kills += 1
+
+    def run_to_checkpoints(self, *, most_s: float = 0.01, kills: int = KILLS) -> None:
+        """Kill it so many times, each time up to `most_s` seconds after a checkpoint has begun."""
+        for _ in range(kills):
+            with self._start() as process:
+                assert process.stdout is not None
+                for _ in range(self._chance.randint(1, 3)):
+                    if not process.stdout.readline():
+                        process.wait()
+                        raise AssertionError(self._ended(process))
+                time.sleep(self._chance.uniform(0, most_s))
                 process.send_signal(signal.SIGKILL)
             self.kills += 1
 

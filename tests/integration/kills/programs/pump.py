@@ -1,10 +1,11 @@
 """From a source to a sink, counting per key on the way: what is killed again and again.
 
 The command line is one object of JSON: `source` and `sink` with their `kind` and options, and the
-directory `var` of checkpoints.
+directory `var` of checkpoints. It prints a line whenever a checkpoint comes to the sink.
 """
 
 import json
+import os
 import sys
 
 import bspump
@@ -42,9 +43,23 @@ class Pump(bspump.Pipeline):
         super().__init__(app, "Pump")
         make_source = SOURCES[source.pop("kind")]
         make_sink = SINKS[sink.pop("kind")]
-        self.build(
-            *make_source(app, self, source), CountPerKey(app, self), make_sink(app, self, sink)
-        )
+        # Much is to be written that no checkpoint covers yet.
+        sink = {"batch.max_events": 100, "batch.max_age": 0.02, **sink}
+        end = make_sink(app, self, sink)
+        announce_checkpoints(end)
+        self.build(*make_source(app, self, source), CountPerKey(app, self), end)
+
+
+def announce_checkpoints(sink):
+    """Print a line whenever a checkpoint comes to the sink, before anything of it is kept."""
+    name = "prepare" if hasattr(sink, "prepare") else "commit"
+    method = getattr(sink, name)
+
+    async def announced(*arguments):
+        os.write(1, b"checkpoint\n")
+        return await method(*arguments)
+
+    setattr(sink, name, announced)
 
 
 def connection(app, kind, options):
