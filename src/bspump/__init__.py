@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .lookup.dictionary import DictionaryLookup
 
 _WHERE = {
+    "abc.anomaly": ["Anomaly"],
     "abc.capabilities": ["Can"],
     "abc.connection": ["Connection"],
     "abc.errors": [
@@ -53,16 +54,23 @@ _WHERE = {
     "abc.processor": ["AsyncProcessor", "Generator", "Processor"],
     "abc.sink": ["Batch", "BatchSink", "BatchSinkOptions", "Sink"],
     "abc.source": ["Chunk", "PullOptions", "PullSource", "Source", "TriggerSource"],
+    "analyzer.analyzer": ["Analyzer"],
     "core.application": ["BSPumpApplication"],
     "core.pipeline": ["Pipeline"],
     "core.pubsub": ["subscribe"],
     "core.service": ["BSPumpService"],
     "fileloader": ["load_json_file"],
     "lookup.dictionary": ["DictionaryLookup"],
+    "matrix.matrix": ["Matrix"],
+    "matrix.named": ["NamedMatrix"],
+    "matrix.persistent": ["PersistentMatrix", "PersistentNamedMatrix"],
+    "model.model": ["Model"],
 }
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 
 __all__ = [
+    "Analyzer",
+    "Anomaly",
     "AsyncLookup",
     "AsyncProcessor",
     "BSPumpApplication",
@@ -79,9 +87,14 @@ __all__ = [
     "Generator",
     "Lookup",
     "MappingLookup",
+    "Matrix",
+    "Model",
+    "NamedMatrix",
     "NotConnectedError",
     "Options",
     "PartialWriteError",
+    "PersistentMatrix",
+    "PersistentNamedMatrix",
     "Pipeline",
     "ProcessingError",
     "Processor",

@@ -16,6 +16,7 @@ from bspump.testing.servers import (
     PostgresServer,
     RabbitServer,
     RedisServer,
+    RegistryServer,
     Server,
 )
 
@@ -25,6 +26,7 @@ SERVERS: dict[str, type[Server]] = {
     "postgres": PostgresServer,
     "rabbit": RabbitServer,
     "redis": RedisServer,
+    "registry": RegistryServer,
 }
 
 
@@ -77,3 +79,8 @@ def rabbit() -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def redis() -> Iterator[Server]:
     yield from _running(RedisServer)
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[Server]:
+    yield from _running(RegistryServer)

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,45 +44,57 @@ class Killing:
         self._chance = random.Random(seed)
         self.kills = 0
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        with self._log.open("ab") as log:
-            return subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=log)
+    @contextmanager
+    def _running(self) -> Iterator[subprocess.Popen[bytes]]:
+        """Run it until the block ends; then it is killed, unless it has ended."""
+        with (
+            self._log.open("ab") as log,
+            subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=log) as process,
+        ):
+            try:
+                yield process
+            finally:
+                process.kill()
 
-    def run(self, *, least_s: float = 0.25, most_s: float = 0.9, kills: int = KILLS) -> None:
-        """Kill it so many times, each time `least_s` to `most_s` seconds after its start."""
+    def run(self, *, least_s: float = 0.0, most_s: float = 0.6, kills: int = KILLS) -> None:
+        """Kill it so many times, each `least_s` to `most_s` seconds after it has begun to start."""
         for _ in range(kills):
-            with self._start() as process:
+            with self._running() as process:
+                self._await_line(process, b"ready")
                 time.sleep(self._chance.uniform(least_s, most_s))
                 assert process.poll() is None, self._ended(process)
-                process.send_signal(signal.SIGKILL)
             self.kills += 1
 
     def run_to_checkpoints(self, *, most_s: float = 0.01, kills: int = KILLS) -> None:
         """Kill it so many times, each time up to `most_s` seconds after a checkpoint has begun."""
         for _ in range(kills):
-            with self._start() as process:
-                assert process.stdout is not None
+            with self._running() as process:
+                self._await_line(process, b"ready")
                 for _ in range(self._chance.randint(1, 3)):
-                    if not process.stdout.readline():
-                        process.wait()
-                        raise AssertionError(self._ended(process))
+                    self._await_line(process, b"checkpoint")
                 time.sleep(self._chance.uniform(0, most_s))
-                process.send_signal(signal.SIGKILL)
+                assert process.poll() is None, self._ended(process)
             self.kills += 1
 
     def finish(self, is_done: Callable[[], bool], *, within_s: float = 60.0) -> None:
         """Run it until everything has arrived, then end it as an operator does."""
-        with self._start() as process:
-            try:
-                deadline_s = time.monotonic() + within_s
-                while not is_done():
-                    assert process.poll() is None, self._ended(process)
-                    assert time.monotonic() < deadline_s, f"it is not done:\n{self.tail()}"
-                    time.sleep(0.05)
-                process.send_signal(signal.SIGTERM)
-                assert process.wait(30) == 0, self.tail()
-            finally:
-                process.kill()
+        with self._running() as process:
+            # Before that a signal ends it at once, and not in an orderly way.
+            self._await_line(process, b"ready")
+            deadline_s = time.monotonic() + within_s
+            while not is_done():
+                assert process.poll() is None, self._ended(process)
+                assert time.monotonic() < deadline_s, f"it is not done:\n{self.tail()}"
+                time.sleep(0.05)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0, self._ended(process)
+
+    def _await_line(self, process: subprocess.Popen[bytes], expected: bytes) -> None:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            process.wait()
+        assert line == expected + b"\n", self._ended(process)
 
     def _ended(self, process: subprocess.Popen[bytes]) -> str:
         return f"it ended by itself, exit code {process.returncode}:\n{self.tail()}"

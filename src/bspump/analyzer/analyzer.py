@@ -102,6 +102,11 @@ class Analyzer(Processor):
             self.evaluate(context, event)
         return event
 
+    def rest_get(self) -> dict[str, Any]:
+        """Return what the REST interface shows."""
+        shown = super().rest_get()
+        return shown if self._matrix is None else {**shown, "Matrix": self._matrix.rest_get()}
+
     def _on_start(self, message: str, pipeline: Pipeline) -> None:
         if self._matrix is not None:
             self._matrix.start()

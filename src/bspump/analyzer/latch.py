@@ -30,7 +30,7 @@ class LatchAnalyzer(Analyzer):
     """Keep the last events that match a query in the deque `self.Latch`.
 
     The events themselves are kept: what parts behind change in them is seen here. Where
-    checkpoints are kept, they are plain data.
+    checkpoints are kept, they must be plain data; others are an error there.
 
     State: the latched events.
 

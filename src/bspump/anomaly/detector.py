@@ -51,12 +51,12 @@ UNKNOWN = Score(0.0, reason="too little was seen to expect anything")
 class Detector(ABC):
     """Learns one observation at a time and scores one at a time; the model of one key.
 
-    The same observations in the same order give the same scores, to the last bit, also when the
-    detector was cut in between: one made with the same arguments that got `restore(snapshot())`
-    goes on as the first one would have.
+    The same observations in the same order give the same scores, to the last bit, also when it was
+    cut in between: another one, made with the same arguments, that got the `snapshot` of the first
+    by `restore` goes on as the first would have.
 
     Attributes:
-        version: of the form of its state; a greater one can restore what a smaller one took.
+        version: of the form of its state; greater ones can restore what smaller ones took.
         takes_features: it observes mappings of names to numbers instead of single numbers.
         needs_time: `at_ms` must be given.
         learns_first: an observation is to be learned before it is scored, not afterwards.
@@ -85,15 +85,24 @@ class Detector(ABC):
     def learn_one(self, x: Observation, at_ms: int | None = None, /) -> None:
         """Take `x` into account from now on."""
 
+    def skip_one(self, x: Observation, at_ms: int | None = None, /) -> None:
+        """Note that `x` came and is not to be learned, for it is an anomaly.
+
+        Only detectors to which it matters how many observations there were do something.
+        """
+        return
+
     @abstractmethod
     def snapshot(self) -> Any:
         """Return what was learned, as plain data that does not change any more."""
 
     @abstractmethod
-    def restore(self, state: Any, /) -> None:
+    def restore(self, state: Any, version: int, /) -> None:
         """Be as the detector was whose `snapshot` this is; called on one that has learned nothing.
 
-        Both were made with the same `shape`.
+        Args:
+            state: of a detector of the same `shape`.
+            version: of the form of the state; the own one or smaller.
         """
 
     def shape(self) -> dict[str, Any]:

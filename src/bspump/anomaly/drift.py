@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar, Literal, NamedTuple
 
-from .detector import Detector, Observation, Score, number
+from .detector import Detector, Observation, Score, number, ratio
 
 _STEADY = Score(0.0, reason="the mean has not moved")
 
@@ -100,18 +100,20 @@ class ADWIN(DriftDetector):
     def _look(self) -> None:
         """Score the window, and drop the older part while both differ."""
         while self._width >= 2 * self._least_part:
-            found = self._greatest_difference()
+            found, newer = self._greatest_difference()
             if found.score > self._last.score:
                 self._last = found
             if found.score <= self.usual_threshold:
                 return
-            self._drop_oldest()
+            while self._width > newer:
+                self._drop_oldest()
 
-    def _greatest_difference(self) -> Score:
+    def _greatest_difference(self) -> tuple[Score, int]:
+        """Return what is found where both parts differ most, and how long the newer one is."""
         width = self._width
         chance = math.log(2 * math.log(width) / self._delta)
         variance = self._variance_sum / width
-        best = _STEADY
+        best, best_newer = _STEADY, width
         older, older_total = 0, 0.0
         for level in range(len(self._rows) - 1, -1, -1):
             for bucket in self._rows[level]:
@@ -119,15 +121,16 @@ class ADWIN(DriftDetector):
                 older_total += bucket.total
                 newer = width - older
                 if newer < self._least_part:
-                    return best
+                    return best, best_newer
                 if older < self._least_part:
                     continue
                 older_mean, newer_mean = older_total / older, (self._total - older_total) / newer
                 # The numbers of both parts, as a harmonic mean; so in the paper and its software.
                 inverse = 1 / older + 1 / newer
                 allowed = math.sqrt(2 * inverse * variance * chance) + 2 / 3 * inverse * chance
-                score = abs(older_mean - newer_mean) / allowed
+                score = ratio(abs(older_mean - newer_mean), allowed)
                 if score > best.score:
+                    best_newer = newer
                     best = Score(
                         score,
                         older_mean - allowed,
@@ -135,7 +138,7 @@ class ADWIN(DriftDetector):
                         "the mean moved from {:.6g} to {:.6g}, that of the last {} observations",
                         (older_mean, newer_mean, newer),
                     )
-        return best
+        return best, best_newer
 
     def _drop_oldest(self) -> None:
         level = len(self._rows) - 1
@@ -157,7 +160,7 @@ class ADWIN(DriftDetector):
             "last": tuple(self._last),
         }
 
-    def restore(self, state: Any, /) -> None:
+    def restore(self, state: Any, version: int, /) -> None:
         self._rows = [[_Bucket(*bucket) for bucket in row] for row in state["rows"]]
         self._seen, self._width, self._total, self._variance_sum = state["numbers"]
         self._last = Score(*state["last"])
@@ -231,7 +234,7 @@ class PageHinkley(DriftDetector):
         down = self._most_down - self._down if self._direction != "up" else 0.0
         word, reached = ("above", up) if up >= down else ("below", down)
         return Score(
-            reached / self._threshold,
+            ratio(reached, self._threshold),
             reason="the last ones were {} {:.6g}, the mean so far, by {:.6g} in sum; now {:.6g}",
             facts=(word, mean, reached, x),
         )
@@ -249,7 +252,7 @@ class PageHinkley(DriftDetector):
             "last": tuple(self._last),
         }
 
-    def restore(self, state: Any, /) -> None:
+    def restore(self, state: Any, version: int, /) -> None:
         (
             self._count,
             self._mean,

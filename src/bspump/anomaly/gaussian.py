@@ -38,6 +38,8 @@ class ZScore(Detector):
     """
 
     def __init__(self, memory: int = 0, band: float = 3.0, least_deviation: float = 0.0) -> None:
+        if memory < 0 or memory == 1:
+            raise ValueError(f"memory: expected 0 or at least 2, got {memory}")
         self.usual_threshold = band
         self._least = least_deviation
         self._moments = Moments(memory)
@@ -55,7 +57,7 @@ class ZScore(Detector):
     def snapshot(self) -> Any:
         return self._moments.snapshot()
 
-    def restore(self, state: Any, /) -> None:
+    def restore(self, state: Any, version: int, /) -> None:
         self._moments.restore(state)
 
 
@@ -106,5 +108,5 @@ class EWMA(Detector):
     def snapshot(self) -> Any:
         return self._count, self._mean, self._variance
 
-    def restore(self, state: Any, /) -> None:
+    def restore(self, state: Any, version: int, /) -> None:
         self._count, self._mean, self._variance = state

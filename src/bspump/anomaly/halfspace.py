@@ -59,10 +59,12 @@ class HalfSpaceTrees(Detector):
     """Score by how few of the last observations were in the same place, by random trees.
 
     Each tree halves the space again and again, along a random feature, and counts how many
-    observations of one window fall into each part; by these the next window is scored. The score
-    is `1 / (1 + density)`, where a density of 1 is that of observations spread evenly: near 0
-    where they crowd, near 1 where hardly any was. (S. C. Tan, K. M. Ting, T. F. Liu, "Fast anomaly
-    detection for streaming data", IJCAI 2011.)
+    observations of one window fall into each part; by these the next window is scored. (S. C. Tan,
+    K. M. Ting, T. F. Liu, "Fast anomaly detection for streaming data", IJCAI 2011.)
+
+    The score is the mean over all trees of `1 / (1 + density)`, where a density of 1 is that of
+    observations spread evenly: near 0 where they crowd, near 1 where hardly any was. The paper
+    adds up the densities, which has no scale; it ranks observations about as well.
 
     Features may be missing in an observation: then it goes where most others went. Features that
     are not in `limits`, or were not there in the first window, are ignored. Before the first
@@ -91,7 +93,7 @@ class HalfSpaceTrees(Detector):
         height: int = 8,
         window: int = 250,
         seed: int = 0,
-        threshold: float = 0.8,
+        threshold: float = 0.6,
     ) -> None:
         for name, value in (("trees", trees), ("height", height), ("window", window)):
             if value < 1:
@@ -128,7 +130,8 @@ class HalfSpaceTrees(Detector):
             for low, high in self._limits.values()
         )
         self._forest = _grow(spread, self._trees, self._height, self._seed) if spread else None
-        self._reference, self._latest = self._nothing(), self._nothing()
+        if self._forest is not None:
+            self._reference, self._latest = self._nothing(), self._nothing()
 
     def _nothing(self) -> list[array[int]]:
         return [array("I", bytes(4 * (2 ** (self._height + 1) - 1))) for _ in range(self._trees)]
@@ -137,7 +140,7 @@ class HalfSpaceTrees(Detector):
         if not self._is_known or self._forest is None:
             return UNKNOWN
         values = self._values(x)
-        dense = 0
+        strange = 0.0
         few = self._window / 10  # the size limit of the paper
         for features, thresholds, counts in zip(*self._forest, self._reference, strict=True):
             node, weight = 0, 1
@@ -146,9 +149,9 @@ class HalfSpaceTrees(Detector):
                     break
                 node = _next(node, values[features[node]], thresholds[node], counts)
                 weight *= 2
-            dense += counts[node] * weight
-        density = dense / (self._window * self._trees)
-        return Score(1.0 / (1.0 + density), reason=_REASON, facts=(density,))
+            strange += self._window / (self._window + counts[node] * weight)
+        score = strange / self._trees
+        return Score(score, reason=_REASON, facts=(1 / score - 1,))
 
     def learn_one(self, x: Observation, at_ms: int | None = None, /) -> None:
         if self._forest is None:
@@ -202,7 +205,7 @@ class HalfSpaceTrees(Detector):
             "latest": _packed(self._latest),
         }
 
-    def restore(self, state: Any, /) -> None:
+    def restore(self, state: Any, version: int, /) -> None:
         self._first = list(state["first"])
         self._plant(state["limits"])
         self._count, self._is_known = state["count"], state["is_known"]

@@ -86,6 +86,12 @@ class HoltWinters(Detector):
         self._season[self._place] = gamma * (x - self._level) + (1 - gamma) * seasonal
         self._place = (self._place + 1) % self._period
 
+    def skip_one(self, x: Observation, at_ms: int | None = None, /) -> None:
+        """Take a step as if what was forecast had come."""
+        if self._season:
+            self._level += self._trend
+            self._place = (self._place + 1) % self._period
+
     def _begin(self) -> None:
         """Take level, trend and season from the first two periods."""
         period, first = self._period, self._first
@@ -104,7 +110,7 @@ class HoltWinters(Detector):
         numbers = (self._level, self._trend, self._variance, self._place)
         return {"first": list(self._first), "season": list(self._season), "numbers": numbers}
 
-    def restore(self, state: Any, /) -> None:
+    def restore(self, state: Any, version: int, /) -> None:
         self._first = list(state["first"])
         self._season = list(state["season"])
         self._level, self._trend, self._variance, self._place = state["numbers"]

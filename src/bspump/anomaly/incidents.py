@@ -111,6 +111,9 @@ class Incidents:
 
     Each call returns the alerts that it causes, in their order: incidents that `open`, that are
     reported again (`ongoing`), and that are `closed`.
+
+    Attributes:
+        open_count: how many are open.
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -119,6 +122,7 @@ class Incidents:
         self._group_of: dict[Hashable, Hashable] = {}
         self._due: list[tuple[int, int, Hashable]] = []
         self._number = 0
+        self.open_count = 0
 
     def __iter__(self) -> Iterator[Incident]:
         """Return those that are open, the oldest first."""
@@ -173,6 +177,7 @@ class Incidents:
             if incident.count < rules.min_events or lasts_ms < rules.min_duration_ms:
                 return []
             incident.is_open, incident.reported_ms = True, at_ms
+            self.open_count += 1
             return [incident.alert("open", "")]
         if rules.repeat_ms and at_ms - incident.reported_ms >= rules.repeat_ms:
             incident.reported_ms = at_ms
@@ -216,7 +221,10 @@ class Incidents:
         del self._groups[incident.group]
         for key in incident.active:
             del self._group_of[key]
-        return [incident.alert("closed", reason)] if incident.is_open else []
+        if not incident.is_open:
+            return []
+        self.open_count -= 1
+        return [incident.alert("closed", reason)]
 
     def snapshot(self) -> Any:
         """Return all there is to know, as plain data that does not change any more."""
@@ -232,5 +240,6 @@ class Incidents:
             active, named = dict.fromkeys(kept["active"]), list(kept["named"])
             incident = Incident(**(kept | {"active": active, "named": named}))
             self._groups[incident.group] = incident
+            self.open_count += incident.is_open
             self._group_of.update(dict.fromkeys(incident.active, incident.group))
             self._watch(incident)

@@ -16,22 +16,25 @@ class Model:
         seen: observations learned.
         skipped: anomalies in a row that were not learned.
         used: a number that is greater for keys that were seen later.
+        is_kept: a checkpoint has it, perhaps as it was before.
     """
 
-    __slots__ = ("detector", "seen", "skipped", "used")
+    __slots__ = ("detector", "is_kept", "seen", "skipped", "used")
 
     def __init__(self, detector: Detector) -> None:
         self.detector = detector
         self.seen = self.skipped = self.used = 0
+        self.is_kept = False
 
     def snapshot(self) -> tuple[int, int, int, Any]:
         """Return all of it, as plain data that does not change any more."""
         return self.seen, self.skipped, self.used, self.detector.snapshot()
 
-    def restore(self, state: tuple[int, int, int, Any]) -> None:
-        """Be as the model whose `snapshot` this is."""
+    def restore(self, state: tuple[int, int, int, Any], version: int) -> None:
+        """Be as the model whose `snapshot` this is; `version` is that of its detector."""
         self.seen, self.skipped, self.used, learned = state
-        self.detector.restore(learned)
+        self.detector.restore(learned, version)
+        self.is_kept = True
 
 
 class Models(Mapping[Hashable, Model]):
@@ -69,9 +72,10 @@ class Models(Mapping[Hashable, Model]):
         return model
 
     def _drop(self) -> None:
-        key, _ = self._by_key.popitem(last=False)
+        key, model = self._by_key.popitem(last=False)
         self._changed.discard(key)
-        self._removed.add(key)
+        if model.is_kept:
+            self._removed.add(key)
         self._on_drop(key)
 
     def __getitem__(self, key: Hashable) -> Model:
@@ -85,16 +89,20 @@ class Models(Mapping[Hashable, Model]):
 
     def changes(self) -> tuple[dict[Hashable, Any], set[Hashable]]:
         """Return the state of models that have changed since the last call, and keys dropped."""
-        changed = {key: self._by_key[key].snapshot() for key in self._changed}
+        changed = {}
+        for key in self._changed:
+            model = self._by_key[key]
+            changed[key] = model.snapshot()
+            model.is_kept = True
         removed = self._removed - self._changed
         self._changed, self._removed = set(), set()
         return changed, removed
 
-    def restore(self, keyed: Mapping[Hashable, Any]) -> None:
+    def restore(self, keyed: Mapping[Hashable, Any], version: int) -> None:
         """Be as the models whose changes these are, all together."""
         for key, state in sorted(keyed.items(), key=lambda item: item[1][2]):
             if len(self._by_key) >= self._most:
                 self._drop()
             model = self._by_key[key] = Model(self._make())
-            model.restore(state)
+            model.restore(state, version)
             self._uses = model.used

@@ -31,7 +31,7 @@ DETECTORS: Mapping[str, type[Detector]] = {
 
 
 def detector_factory(
-    name: str, parameters: Mapping[str, str], *, used_by: str
+    name: str, parameters: Mapping[str, Any], *, used_by: str
 ) -> Callable[[], Detector]:
     """Return what makes detectors of that name with these arguments.
 
@@ -41,14 +41,14 @@ def detector_factory(
     cls = DETECTORS[name]
     known = inspect.signature(cls, eval_str=True).parameters
     arguments: dict[str, Any] = {}
-    for key, text in parameters.items():
+    for key, value in parameters.items():
         if key not in known:
             raise UnknownNameError(f"parameter of {name}", key, used_by=used_by, known=known)
         try:
-            arguments[key] = _converted(text, known[key].annotation)
-        except msgspec.ValidationError as error:
+            arguments[key] = _converted(value, known[key].annotation)
+        except msgspec.MsgspecError as error:
             raise ConfigError(
-                f"{used_by}: parameters.{key}: {error} [{ConfigError.Code}]\n  got: {text!r}"
+                f"{used_by}: parameters.{key}: {error} [{ConfigError.Code}]\n  got: {value!r}"
             ) from error
     try:
         cls(**arguments)
@@ -59,11 +59,8 @@ def detector_factory(
     return lambda: cls(**arguments)
 
 
-def _converted(text: str, kind: Any) -> Any:
-    """Return `text` as an argument of that type; what is not a number or text is JSON."""
-    try:
-        return msgspec.convert(text, kind, strict=False)
-    except msgspec.ValidationError:
-        if not isinstance(text, str) or not text.lstrip().startswith(("{", "[")):
-            raise
-        return msgspec.json.decode(text, type=kind, strict=False)
+def _converted(value: Any, kind: Any) -> Any:
+    """Return a value as an argument of that type; text for a mapping is JSON."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        value = msgspec.json.decode(value)
+    return msgspec.convert(value, kind, strict=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -66,7 +66,7 @@ class AnomalyOptions(Options, frozen=True, kw_only=True):
         Meta(description="The detector, where the program does not give one."),
     ] = "robust_zscore"
     parameters: Annotated[
-        dict[str, str],
+        dict[str, Any],
         Meta(description="Arguments of the detector, such as `parameters.window = 500`."),
     ] = {}  # noqa: RUF012 - a struct copies it
     value: Annotated[

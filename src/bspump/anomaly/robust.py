@@ -116,6 +116,6 @@ class RobustZScore(Detector):
     def snapshot(self) -> Any:
         return list(self._recent)
 
-    def restore(self, state: Any, /) -> None:
+    def restore(self, state: Any, version: int, /) -> None:
         self._recent = deque(state[-self._window :])
         self._ordered = sorted(self._recent)

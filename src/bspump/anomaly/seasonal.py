@@ -50,6 +50,8 @@ class SeasonalBaseline(Detector):
     ) -> None:
         if cycle not in {"day", "week"}:
             raise ValueError(f"cycle: expected 'day' or 'week', got {cycle!r}")
+        if memory < 0 or memory == 1:
+            raise ValueError(f"memory: expected 0 or at least 2, got {memory}")
         self.usual_threshold = band
         self._zone_name = zone
         self._zone = ZoneInfo(zone)
@@ -101,7 +103,7 @@ class SeasonalBaseline(Detector):
             "weeks": {slot: moments.snapshot() for slot, moments in self._weeks.items()},
         }
 
-    def restore(self, state: Any, /) -> None:
+    def restore(self, state: Any, version: int, /) -> None:
         self._restore_into(self._days, state["days"])
         if self._has_week:
             self._restore_into(self._weeks, state["weeks"])

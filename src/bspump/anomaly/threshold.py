@@ -35,14 +35,16 @@ class Threshold:
     def _set(self, enter: float) -> None:
         self.enter, self.leave = enter, enter * self._leave_ratio
 
-    def learn(self, score: float) -> None:
-        """Take a score into account; the thresholds may move."""
+    def learn(self, score: float) -> bool:
+        """Take a score into account; tell whether the thresholds were set anew."""
         if self._sketch is None:
-            return
+            return False
         self._sketch.add(score)
         self._seen += 1
-        if self._seen % _LOOK_EVERY == 0 and self._seen * self._rate >= 1:
-            self._set(max(self._sketch.exceeded_by(self._rate), self._floor))
+        if self._seen % _LOOK_EVERY or self._seen * self._rate < 1:
+            return False
+        self._set(max(self._sketch.exceeded_by(self._rate), self._floor))
+        return True
 
     def snapshot(self) -> Any:
         """Return what was learned, as plain data; `None` if nothing ever is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import runpy
 import sys
 import traceback
@@ -12,8 +13,11 @@ from typing import Any, NoReturn
 
 from bspump.abc.errors import ConfigError, ConfigErrors
 from bspump.core.application import EX_CONFIG, BSPumpApplication
+from bspump.core.checkpoints import STORE_NAME
 from bspump.core.guarantees import guarantee_of
+from bspump.core.recovery import Recovery
 from bspump.core.start_checks import problems_of
+from bspump.state import SqliteStateStore
 
 
 def add_parser(commands: Any) -> None:
@@ -22,7 +26,8 @@ def add_parser(commands: Any) -> None:
         "check",
         help="say what is wrong with a program, and what its pipelines promise",
         description="Run a program up to where its application would start, and look at that:"
-        " print everything that is wrong, and what each pipeline promises. Nothing is opened.",
+        " print everything that is wrong, and what each pipeline promises. Nothing is opened but"
+        " the store of checkpoints, if there is one, to see whether it fits.",
     )
     parser.add_argument("program", help="a Python file, or the name of a module")
     parser.add_argument(
@@ -108,6 +113,27 @@ def _execute(program: str, args: Sequence[str]) -> None:
         sys.argv, sys.path[:] = before
 
 
+async def _misfits(app: BSPumpApplication) -> list[ConfigError]:
+    """Return what is stored and has no place in the program; the store is only read."""
+    directory = app.Config.entries("general").get("var_dir")
+    path = Path(str(directory.value) if directory else "") / STORE_NAME
+    if not directory or not path.exists():
+        return []
+    options = app.CheckpointService.Options
+    settled = [*options.forget, *(change.partition("->")[0].strip() for change in options.renamed)]
+    store = SqliteStateStore(path, is_read_only=True)
+    try:
+        await store.open()
+        await Recovery(store, app.PumpService).open()
+    except ConfigErrors as found:
+        return [e for e in found.errors if not str(e).startswith(tuple(f"{a}: " for a in settled))]
+    except ConfigError as error:
+        return [error]
+    finally:
+        await store.close()
+    return []
+
+
 def _report(app: BSPumpApplication | None, errors: list[ConfigError]) -> int:
     pipelines = [] if app is None else list(app.PumpService.Pipelines.values())
     if app is not None:
@@ -118,6 +144,8 @@ def _report(app: BSPumpApplication | None, errors: list[ConfigError]) -> int:
     for pipeline in pipelines:
         print(guarantee_of(pipeline).text())
         errors += problems_of(pipeline)
+    if app is not None:
+        errors += asyncio.run(_misfits(app))
     sys.stdout.flush()
     if errors:
         print(ConfigErrors(errors), file=sys.stderr)

@@ -23,6 +23,8 @@ from bspump.abc.options import Configurable, defaults_of
 from bspump.abc.processor import Generator, ProcessorBase
 from bspump.abc.sink import BatchSink, Sink
 from bspump.abc.source import Source
+from bspump.matrix.matrix import Matrix
+from bspump.model.model import Model
 
 _NO_PARTS = frozenset({"abc", "cli", "clients", "core", "formats", "state", "testing", "unittest"})
 _NO_PARTS |= {"web", "windows"}
@@ -34,6 +36,8 @@ _SECTIONS: dict[type, tuple[str, str]] = {
     ProcessorBase: ("processor", "pipeline:<PipelineId>:{}"),
     Connection: ("connection", "connection:{}"),
     Lookup: ("lookup", "lookup:{}"),
+    Matrix: ("matrix", "matrix:{}"),
+    Model: ("model", "model:{}"),
 }
 _KINDS = {describe(Duration): "a duration", describe(Size): "a size", describe(bool): "yes or no"}
 _WRITTEN = re.compile("|".join(map(re.escape, _KINDS)))

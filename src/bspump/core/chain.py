@@ -25,6 +25,9 @@ from .gate import Gate
 from .pacer import Pacer
 from .pieces import Fused, Listed, Piece, cut
 
+CHAIN = "<chain of"
+"""So the names begin under which tracebacks show compiled chains."""
+
 _serial = count(1)
 _AT_A_TIME = 1000
 
@@ -177,7 +180,7 @@ class Chain:
         return depths
 
     def _compile(self, source: str, namespace: Mapping[str, Any]) -> dict[str, Any]:
-        filename = f"<chain of {self._name} #{next(_serial)}>"
+        filename = f"{CHAIN} {self._name} #{next(_serial)}>"
         # Registered, so that tracebacks show the lines, for as long as there is the chain.
         lines = source.splitlines(keepends=True)
         linecache.cache[filename] = (len(source), None, lines, filename)

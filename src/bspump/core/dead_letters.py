@@ -78,7 +78,7 @@ class DeadLetterService(Service):
 
     def is_busy(self) -> bool:
         """Tell whether events are still to come out of it."""
-        if self._looking is None:
+        if self._looking is None or self._looking.done():
             return False
         return not self._has_looked or any(
             pipeline.State in (State.RUNNING, State.PAUSED) for pipeline in self._replays

@@ -10,6 +10,8 @@ from bspump.abc.errors import ConfigError
 from bspump.abc.host import Context, Event
 from bspump.abc.source import Source
 
+from .chain import CHAIN
+
 if TYPE_CHECKING:
     from .pipeline import Pipeline
 
@@ -72,7 +74,7 @@ class Letters:
             context={} if context is None else context,
             error_type=name_of(type(error)),
             error_text=said(error),
-            traceback="".join(traceback.format_exception(error)),
+            traceback=_traceback(error),
             at_s=pipeline.App.time(),
             attempts=pipeline.Asides.attempts_before(event) + tries,
         )
@@ -115,6 +117,14 @@ def said(error: BaseException) -> str:
         return str(error)
     except Exception as worse:  # noqa: BLE001 - it is code of the user, and must not hide `error`
         return f"<its text cannot be had: {type(worse).__name__}>"
+
+
+def _traceback(error: BaseException) -> str:
+    """Return the traceback of an exception, from where the engine has called a part."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(CHAIN):
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace))
 
 
 def receiver_of(pipeline: Pipeline) -> Source:

@@ -72,7 +72,8 @@ class Recovery:
         errors = [error for each in pipelines.values() for error in self._misfits(each)]
         if errors:
             raise ConfigErrors(errors)
-        for address in sorted(self._group_of):
+        shared = {part.locate_address() for p in pipelines.values() for part in parts_of(p)}
+        for address in sorted(self._group_of.keys() - shared):
             if _pipeline_of(address) not in pipelines:
                 log.warning("stored of a pipeline that is not here", address=address)
 
@@ -150,7 +151,8 @@ class Recovery:
     def forget(self, pipeline: Pipeline) -> None:
         """Take note that a pipeline is gone."""
         self._recovered.discard(pipeline)
-        self._restored.difference_update(parts_of(pipeline))
+        others = {part for each in self._recovered for part in parts_of(each)}
+        self._restored.difference_update(set(parts_of(pipeline)) - others)
 
     async def _restore(self, part: Stateful) -> None:
         address = part.locate_address()

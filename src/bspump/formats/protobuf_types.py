@@ -74,22 +74,29 @@ def find_message(file: Any, name: str) -> Any:
 
 def indexes_of(message: Any) -> tuple[int, ...]:
     """Return where a type is in its file: the index of each type around it, and its own."""
-    indexes = [message.index]
-    while message.containing_type is not None:
-        message = message.containing_type
-        indexes.insert(0, message.index)
-    return tuple(indexes)
+    around = message.containing_type
+    names = [each.name for each in _types(message.file if around is None else around)]
+    above = () if around is None else indexes_of(around)
+    return (*above, names.index(message.name))
 
 
 def message_at(file: Any, indexes: tuple[int, ...]) -> Any:
     """Return the type that is at that place in a file; `None` if there is none."""
-    found, inside = None, list(file.message_types_by_name.values())
+    found = file
     for index in indexes:
-        found = next((each for each in inside if each.index == index), None)
-        if found is None:
+        inside = _types(found)
+        if not 0 <= index < len(inside):
             return None
-        inside = found.nested_types
+        found = inside[index]
     return found
+
+
+def _types(around: Any) -> list[Any]:
+    """Return the types of a file, or inside of a type, in the order of the source."""
+    if hasattr(around, "message_types_by_name"):
+        return list(around.message_types_by_name.values())
+    # The types that stand for maps are not in the source.
+    return [each for each in around.nested_types if not each.GetOptions().map_entry]
 
 
 def _read(path: Path) -> str | bytes:

@@ -1,5 +1,7 @@
 """Apache Kafka: topics as sources and sinks."""
 
+from bspump.clients.schema_registry import SchemaRegistryConnection
+
 from .connection import KafkaConnection
 from .key_filter import KafkaKeyFilter
 from .sink import KafkaBatchSink, KafkaSink
@@ -13,4 +15,5 @@ __all__ = [
     "KafkaSink",
     "KafkaSource",
     "KafkaTopicInitializer",
+    "SchemaRegistryConnection",
 ]

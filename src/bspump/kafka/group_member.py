@@ -111,8 +111,20 @@ class GroupMember:
             if not scope.expired():
                 raise
 
-    async def take(self, wait_s: float) -> list[Any]:
+    def first(self) -> list[Any]:
+        """Return the messages that come next, and leave them where they are."""
+        with self._lock:
+            return self._batches[0] if self._batches else []
+
+    async def take(
+        self, wait_s: float, is_early: Callable[[list[Any]], bool] | None = None
+    ) -> list[Any] | None:
         """Return the next messages; after `wait_s` without any, an empty list.
+
+        Args:
+            wait_s: how long to wait for them.
+            is_early: tells whether something is to be done before they can be taken; then they
+                stay, and `None` is returned.
 
         Raises:
             PumpError: what the brokers had to say instead.
@@ -127,6 +139,8 @@ class GroupMember:
         if self._batches:
             with self._lock:
                 # A rebalance may have taken it away meanwhile.
+                if self._batches and is_early is not None and is_early(self._batches[0]):
+                    return None
                 messages = self._batches.popleft() if self._batches else []
                 self._size_bytes -= sum(map(len, messages))
             self._room.set()

@@ -9,6 +9,7 @@ from msgspec import Meta, field
 from bspump.abc.options import BatchOptions, Duration, Options, Size
 from bspump.abc.sink import TransactionalSinkOptions
 from bspump.abc.source import PullOptions
+from bspump.formats.configured import SchemaOptions
 
 _NO_EFFECT = "Has no effect any more; accepted for older configurations."
 
@@ -53,8 +54,13 @@ class KafkaSourceOptions(PullOptions, frozen=True, kw_only=True):
         ),
     ] = ""
     codec: Annotated[
-        str, Meta(description="What values are decoded with: `json`, `text`, …; `raw`: bytes.")
+        str,
+        Meta(
+            description="What values are decoded with: `json`, `avro`, `protobuf`, `text`, …;"
+            " `raw`: bytes."
+        ),
     ] = "raw"
+    schema: SchemaOptions = SchemaOptions()
     buffer_size: Annotated[
         int, Meta(ge=1, description="Messages that are handed on together, at the most.")
     ] = 1000
@@ -97,6 +103,14 @@ class KafkaSinkOptions(TransactionalSinkOptions, frozen=True, kw_only=True):
     topic: Annotated[
         str, Meta(description="Topic of events whose context has no `kafka_topic`.")
     ] = "unconfigured"
+    codec: Annotated[
+        str,
+        Meta(
+            description="What values are encoded with: `json`, `avro`, `protobuf`, …; default:"
+            " bytes and text as they are, dicts and lists as JSON."
+        ),
+    ] = ""
+    schema: SchemaOptions = SchemaOptions()
     exactly_once: Annotated[
         bool,
         Meta(

@@ -18,8 +18,6 @@ from bspump.abc.errors import (
 )
 from bspump.abc.options import Options
 from bspump.abc.sink import Batch, EpochId, EpochSink
-from bspump.formats.json_codec import JsonCodec
-from bspump.formats.reject import rejected
 
 from .connection import Client, KafkaConnection, in_thread
 from .delivery import Delivery, Record
@@ -27,6 +25,7 @@ from .options import KafkaSinkOptions
 from .settings import LibrdkafkaConfigurable
 from .source import KafkaSource
 from .transactions import Transaction
+from .values import Values
 
 if TYPE_CHECKING:
     from bspump.abc.host import Application, Context, Event, Pipeline
@@ -40,7 +39,8 @@ _UNLIMITED_S = 3600.0
 class KafkaSink(LibrdkafkaConfigurable, EpochSink[KafkaSinkOptions]):
     """Write events to topics; a batch is done when the brokers have confirmed each message.
 
-    An event is bytes, text (UTF-8) or a dict or list (JSON). Its context may say more:
+    An event is bytes, text (UTF-8) or a dict or list (JSON), or what `codec` takes, with a schema
+    (`schema.…`) for `avro` and `protobuf`. Its context may say more:
     `kafka_topic`, `kafka_key`, `kafka_partition` and `kafka_headers`, a dict or a list of pairs.
     So what a `KafkaSource` reads keeps its key and its headers.
 
@@ -88,7 +88,7 @@ class KafkaSink(LibrdkafkaConfigurable, EpochSink[KafkaSinkOptions]):
         located: Any = app.PumpService.locate_connection(connection)
         self.Connection: KafkaConnection = located
         self.KeySerializer = key_serializer
-        self._json = JsonCodec()
+        self._values = Values(self.Id, self.Options, app.PumpService.locate_connection)
         self._client: Client | None = None
         self._is_stale = False
         self._executor: ThreadPoolExecutor | None = None
@@ -162,6 +162,8 @@ class KafkaSink(LibrdkafkaConfigurable, EpochSink[KafkaSinkOptions]):
             raise NotConnectedError(f"{self.Id}: not connected")
         if self._is_stale:
             raise NotConnectedError(f"{self.Id}: a new client is needed after a missing right")
+        topic = self.Options.topic
+        await self._values.prepare(each.get("kafka_topic") or topic for each in batch.contexts)
         delivery = _Job(self, client, batch)
         try:
             errors = await in_thread(executor, delivery.run)
@@ -185,19 +187,12 @@ class KafkaSink(LibrdkafkaConfigurable, EpochSink[KafkaSinkOptions]):
         Raises:
             RejectedError: it cannot be made.
         """
-        if isinstance(event, bytes):
-            value = event
-        elif isinstance(event, str):
-            value = event.encode("utf-8", "surrogatepass")
-        elif isinstance(event, dict | list):
-            value = self._json.encode(event)
-        else:
-            raise rejected(self.Id, "bytes, text, a dict or a list", event)
+        topic = context.get("kafka_topic") or self.Options.topic
+        value = self._values.encode(topic, event)
         key = context.get("kafka_key")
         if key is not None and self.KeySerializer is not None:
             key = self.KeySerializer(key)
         headers = context.get("kafka_headers")
-        topic = context.get("kafka_topic") or self.Options.topic
         return Record(topic, value, key, context.get("kafka_partition", -1), headers or None)
 
     async def commit(self, epoch: EpochId, positions: Mapping[str, Any], /) -> None:

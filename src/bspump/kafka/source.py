@@ -11,7 +11,8 @@ from bspump.abc.errors import NotConnectedError, RejectedError
 from bspump.abc.extras import require
 from bspump.abc.options import Options
 from bspump.abc.source import Chunk, PullSource
-from bspump.formats.registry import codec
+from bspump.formats.configured import configured_codec
+from bspump.formats.plain import BytesCodec
 
 from .connection import KafkaConnection
 from .group_member import GroupMember, Hooks, Limits
@@ -19,6 +20,7 @@ from .offsets import name_of
 from .options import KafkaSourceOptions
 from .settings import EXTRA, LibrdkafkaConfigurable
 from .start import parse_start
+from .values import preparing
 
 if TYPE_CHECKING:
     from bspump.abc.host import Application, Context, Pipeline
@@ -77,9 +79,10 @@ class KafkaSource(LibrdkafkaConfigurable, PullSource[KafkaSourceOptions, Positio
         super().__init__(app, pipeline, id, config)
         located: Any = app.PumpService.locate_connection(connection)
         self.Connection: KafkaConnection = located
-        self.Codec: Codec | None = None
-        if self.Options.codec not in ("raw", "bytes"):
-            self.Codec = codec(self.Options.codec)
+        codec = configured_codec(
+            self.Options.codec, self.Options.schema, app.PumpService.locate_connection
+        )
+        self.Codec = None if isinstance(codec, BytesCodec) else codec
         self._start = parse_start(self.Options.start or self.Options.auto_offset_reset)
         self._member: GroupMember | None = None
         self._handed: Position | None = None
@@ -123,11 +126,23 @@ class KafkaSource(LibrdkafkaConfigurable, PullSource[KafkaSourceOptions, Positio
         member = self._member
         if member is None:
             raise NotConnectedError(f"{self.Id}: not connected")
-        messages = await member.take(_READ_WAIT_S)
+        messages = await self._take(member)
         position = position or {}
         chunk = self._chunk(messages, position) if messages else Chunk([], position)
         self._handed = chunk.position
         return chunk
+
+    async def _take(self, member: GroupMember) -> list[Any]:
+        """Return the next messages, when all that decoding them needs is here."""
+        codec = self.Codec
+        if codec is None or type(codec).lacks is Codec.lacks:
+            return await member.take(_READ_WAIT_S) or []
+        while True:
+            messages = await member.take(_READ_WAIT_S, lambda each: codec.lacks(_values(each)))
+            if messages is not None:
+                return messages
+            # They stay where they are meanwhile, so that a rebalance can take them away.
+            await preparing(codec.prepare(_values(member.first())))
 
     def _chunk(self, messages: Sequence[Any], position: Position) -> Chunk[Position]:
         values, keys, headers, topics, partitions, offsets, times = [
@@ -208,6 +223,10 @@ class KafkaSource(LibrdkafkaConfigurable, PullSource[KafkaSourceOptions, Positio
             "group": self.Options.group_id,
             "partitions": [] if member is None else member.Offsets.assigned,
         }
+
+
+def _values(messages: Sequence[Any]) -> list[bytes]:
+    return [message.value() or b"" for message in messages]
 
 
 def _column_readers() -> tuple[Any, ...]:

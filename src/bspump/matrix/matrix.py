@@ -106,7 +106,8 @@ class Matrix(Configurable):
     def start(self) -> None:
         """Begin what is done by the clock, if there is such a thing; may come repeatedly.
 
-        It is called when the application starts, and by each analyzer when its pipeline does.
+        It is called when the application starts, and by each analyzer when its pipeline does. A
+        matrix that is made later and has no analyzer is started by whoever makes it.
         """
 
     async def analyze(self) -> Any:
@@ -284,6 +285,6 @@ class Matrix(Configurable):
         return ConfigError(
             f"{self.locate_address()}: what is stored of it has another {what}\n"
             f"  expected: {expected}\n  got: {got}\n"
-            "  what to do: declare the matrix as it was, or remove what is stored: in checkpoints by "
-            f"[checkpoint] forget = {self.locate_address()}, in files by moving its folder away"
+            "  what to do: declare the matrix as it was, or remove what is stored: in checkpoints"
+            f" by [checkpoint] forget = {self.locate_address()}, in files by moving its folder away"
         )

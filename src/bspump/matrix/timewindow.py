@@ -145,11 +145,9 @@ class TimeWindowMatrix(NamedMatrix):
         super().zeros(rows)
         self.WarmingUpCount = WarmingUpCount(len(self.Array))
 
-    def add_row(self, name: Any) -> int:  # type: ignore[override]  # BSPump's signature
-        is_new = name not in self.Index
-        row = super().add_row(name)
-        if is_new:
-            self.WarmingUpCount.assign(row, self.Columns)
+    def _take_row(self) -> int:
+        row = super()._take_row()
+        self.WarmingUpCount.assign(row, self.Columns)
         return row
 
     def _free_row(self, row: int, clear: bool) -> None:

@@ -8,38 +8,39 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from arriving import Files
 from feeding import Feeder, assert_each_once, event
 from killing import KILLS, Killing
 
-SLOT = "kills"
+AT_CHECKPOINTS = 30
 
 
 @pytest.fixture
 def fed(table: Any) -> Iterator[Any]:
     """Return the database with a table whose changes a slot keeps from now on."""
     table.execute("CREATE TABLE fed (number bigint PRIMARY KEY, key text, pad text)")
-    table.execute(f"CREATE PUBLICATION {SLOT} FOR TABLE fed")
-    table.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", [SLOT])
+    table.execute(f"CREATE PUBLICATION {table.name} FOR TABLE fed")
+    table.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", [table.name])
     yield table
     table.execute(
         "SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots"
         " WHERE slot_name = %s AND active",
-        [SLOT],
+        [table.name],
     )
-    table.execute("SELECT pg_drop_replication_slot(%s)", [SLOT])
+    table.execute("SELECT pg_drop_replication_slot(%s)", [table.name])
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_changes_to_file_is_exactly_once(fed: Any, tmp_path: Path) -> None:
-    out = tmp_path / "out"
+    out = Files(tmp_path / "out")
     source = {
         "kind": "changes",
         "connection": fed.connection,
-        "slot_name": SLOT,
+        "slot_name": fed.name,
         "chunk_events": 7,  # so that positions lie within transactions, too
     }
-    sink = {"kind": "file", "path": str(out / "{index:05}.json")}
+    sink = {"kind": "file", "path": str(tmp_path / "out" / "{index:05}.json")}
     killing = Killing(source, sink, tmp_path)
 
     def send(first: int, count: int) -> None:
@@ -51,17 +52,9 @@ def test_changes_to_file_is_exactly_once(fed: Any, tmp_path: Path) -> None:
         )
 
     with Feeder(send, every_s=0.02) as feeder:
-        killing.run(least_s=0.4, most_s=1.4)
+        killing.run(kills=KILLS - AT_CHECKPOINTS)
+        killing.run_to_checkpoints(kills=AT_CHECKPOINTS)
 
-    def visible() -> int:
-        return sum(path.read_bytes().count(b"\n") for path in out.iterdir())
-
-    killing.finish(lambda: visible() >= feeder.sent)
+    killing.finish(lambda: out.count() >= feeder.sent)
     assert killing.kills == KILLS
-    arrived = [
-        json.loads(line)
-        for path in sorted(out.glob("*.json"))
-        for line in path.read_bytes().splitlines()
-    ]
-    assert_each_once(arrived, feeder.sent)
-    assert not [path for path in out.iterdir() if path.name.startswith(".")]
+    assert_each_once(out.events(), feeder.sent)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 from pathlib import Path
 
 import pytest
+from arriving import Files
 from feeding import Feeder, assert_each_once, lines
 from killing import KILLS, Killing
+
+AT_CHECKPOINTS = 25
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_file_to_file_is_exactly_once(tmp_path: Path) -> None:
-    source, out = tmp_path / "in.json", tmp_path / "out"
-    sink = {"kind": "file", "path": str(out / "{index:05}.json")}
+    source, files = tmp_path / "in.json", Files(tmp_path / "out")
+    sink = {"kind": "file", "path": str(tmp_path / "out" / "{index:05}.json")}
     killing = Killing({"kind": "file", "path": str(source)}, sink, tmp_path)
     with source.open("ab", buffering=0) as file:
 
@@ -23,21 +24,9 @@ def test_file_to_file_is_exactly_once(tmp_path: Path) -> None:
             file.write(lines(first, count))
 
         with Feeder(send) as feeder:
-            killing.run()
+            killing.run(kills=KILLS - AT_CHECKPOINTS)
+            killing.run_to_checkpoints(kills=AT_CHECKPOINTS)
 
-    def visible() -> int:
-        count = 0
-        for path in out.iterdir():
-            with contextlib.suppress(FileNotFoundError):  # It has just got its name.
-                count += path.read_bytes().count(b"\n")
-        return count
-
-    killing.finish(lambda: visible() == feeder.sent)
+    killing.finish(lambda: files.count() >= feeder.sent)
     assert killing.kills == KILLS
-    arrived = [
-        json.loads(line)
-        for path in sorted(out.glob("*.json"))
-        for line in path.read_bytes().splitlines()
-    ]
-    assert_each_once(arrived, feeder.sent)
-    assert not [path for path in out.iterdir() if path.name.startswith(".")]
+    assert_each_once(files.events(), feeder.sent)

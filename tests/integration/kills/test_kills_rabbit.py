@@ -78,7 +78,7 @@ def test_rabbitmq_to_postgresql_is_exactly_once(
     }
     killing = Killing(source, table.sink(), tmp_path)
     with Feeder(queue.send, every_s=0.02) as feeder:
-        killing.run(least_s=0.4, most_s=1.4, kills=KILLS - AT_CHECKPOINTS)
+        killing.run(kills=KILLS - AT_CHECKPOINTS)
         killing.run_to_checkpoints(kills=AT_CHECKPOINTS)
     killing.finish(lambda: table.count() >= feeder.sent)
     assert killing.kills == KILLS

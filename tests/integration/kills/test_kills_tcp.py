@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from collections import Counter
@@ -11,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from arriving import Files
 from feeding import Feeder, lines
 from killing import KILLS, Killing
 
 from bspump.testing.servers.ports import free_port
 
 CONNECT_EVERY_S = 0.01
+AT_CHECKPOINTS = 30
 
 
 class Client:
@@ -64,28 +65,10 @@ class Client:
             self._connection = None
 
 
-class Arrived:
-    """What has come to the files, in their order."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-
-    def has(self, number: int) -> bool:
-        """Tell whether an event has come, even if it is not visible yet."""
-        text = b'"number":%d,' % number
-        return any(text in path.read_bytes() for path in self._directory.iterdir())
-
-    def events(self) -> list[dict[str, Any]]:
-        """Return the events that are visible."""
-        assert not [path for path in self._directory.iterdir() if path.name.startswith(".")]
-        files = sorted(self._directory.glob("*.json"))
-        return [json.loads(line) for path in files for line in path.read_bytes().splitlines()]
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_tcp_to_file_delivers_once_what_was_confirmed(tmp_path: Path) -> None:
-    out, client = Arrived(tmp_path / "out"), Client(port := free_port())
+    out, client = Files(tmp_path / "out"), Client(port := free_port())
     source = {
         "kind": "tcp",
         "address": f"127.0.0.1 {port}",
@@ -94,7 +77,8 @@ def test_tcp_to_file_delivers_once_what_was_confirmed(tmp_path: Path) -> None:
     sink = {"kind": "file", "path": str(tmp_path / "out" / "{index:05}.json")}
     killing = Killing(source, sink, tmp_path)
     with Feeder(client.send, every_s=CONNECT_EVERY_S):
-        killing.run()
+        killing.run(kills=KILLS - AT_CHECKPOINTS)
+        killing.run_to_checkpoints(kills=AT_CHECKPOINTS)
     before = len(client.confirmed)
 
     def is_done() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 import sys
 
 import pytest
@@ -127,6 +128,55 @@ def test_a_program_without_an_application_is_said_to_be_none(check, text, expect
     code, _, err = check(text)
     assert code == 1
     assert expected in err
+
+
+STATEFUL = """
+import bspump
+import bspump.common
+from bspump.abc.state import Snapshot
+from bspump.testing import MemorySource
+
+class Sum(bspump.Processor):
+    def __init__(self, app, pipeline, id=None):
+        super().__init__(app, pipeline, id)
+        self.Sum = 0
+
+    def process(self, context, event):
+        self.Sum += event
+        return event
+
+    def snapshot(self):
+        return Snapshot(value=self.Sum)
+
+    def restore(self, state):
+        self.Sum = state.value
+
+app = bspump.BSPumpApplication()
+pipeline = bspump.Pipeline(app, "Orders")
+pipeline.build(
+    MemorySource(app, pipeline, [1, 2]),
+    Sum(app, pipeline, "Sum"),
+    bspump.common.NullSink(app, pipeline),
+)
+app.PumpService.add_pipeline(pipeline)
+raise SystemExit(app.run())
+"""
+
+
+def test_what_is_stored_and_has_no_place_any_more_is_wrong(check, tmp_path):
+    (tmp_path / "old.py").write_text(STATEFUL)
+    setting = f"[general] var_dir={tmp_path}"
+    done = subprocess.run([sys.executable, str(tmp_path / "old.py"), "--set", setting], check=False)
+    assert done.returncode == 0
+    assert check(STATEFUL, "--set", setting)[0] == 0
+    renamed = STATEFUL.replace('"Sum"', '"Total"')
+    code, _, err = check(renamed, "--set", setting)
+    assert code == 78
+    assert "Orders.Sum: the state of a part is stored, and the program has no place for it" in err
+    answer = "[checkpoint] renamed=Orders.Sum -> Orders.Total"
+    assert check(renamed, "--set", setting, "--set", answer)[0] == 0
+    assert check(renamed, "--set", setting, "--set", "[checkpoint] forget=Orders.Sum")[0] == 0
+    assert check(STATEFUL, "--set", setting)[0] == 0  # Nothing has been changed.
 
 
 def test_a_file_that_is_missing_is_said(check):

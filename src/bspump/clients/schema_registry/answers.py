@@ -25,13 +25,13 @@ class Answer(NamedTuple):
 
     Args:
         status: 200; 404 where what was asked for is not there; 409 and 422 where it refuses.
-        content: the JSON document.
+        content: the JSON object.
         said: its own words about a refusal.
         where: the request, as messages name it.
     """
 
     status: int
-    content: Any
+    content: Mapping[str, Any]
     said: str
     where: str
 
@@ -63,27 +63,26 @@ async def ask(
             content = _json(raw)
             status, said = response.status, _said(raw, content)
             if status == 200 and content is None:
-                raise TransientError(f"{where}: expected JSON, got {said!r}")
-            if status in (200, 409, 422) or (status == 404 and _is_missing(content)):
-                return Answer(status, content, said, where)
+                raise TransientError(f"{where}: expected a JSON object, got {said!r}")
+            is_refused = method == "POST" and status in (409, 422)
+            if status == 200 or is_refused or (status == 404 and _is_missing(content)):
+                return Answer(status, content or {}, said, where)
             raise status_error(status, response.headers, where=where, now_s=now_s, detail=said)
 
 
-def _is_missing(content: Any) -> bool:
-    return isinstance(content, dict) and content.get("error_code") in _MISSING
+def _is_missing(content: Mapping[str, Any] | None) -> bool:
+    return content is not None and content.get("error_code") in _MISSING
 
 
-def _json(raw: bytes) -> Any:
+def _json(raw: bytes) -> dict[str, Any] | None:
     try:
-        return msgspec.json.decode(raw)
+        return msgspec.json.decode(raw, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 
-def _said(raw: bytes, content: Any) -> str:
-    if isinstance(content, dict) and isinstance(content.get("message"), str):
-        text = content["message"]
-    else:
-        text = raw[:_SHOWN_CHARACTERS].decode("utf-8", "replace")
+def _said(raw: bytes, content: Mapping[str, Any] | None) -> str:
+    said = None if content is None else content.get("message")
+    text = said if isinstance(said, str) else raw[:_SHOWN_CHARACTERS].decode("utf-8", "replace")
     text = " ".join(text.split())[:_SHOWN_CHARACTERS]
     return "".join([c if c.isprintable() else "?" for c in text])

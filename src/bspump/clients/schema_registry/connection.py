@@ -186,7 +186,7 @@ class SchemaRegistryConnection(Connection):
         return self._keep((subject, version), found)
 
     async def _complete(
-        self, answer: Answer, content: Any, above: tuple[tuple[str, str], ...] = ()
+        self, answer: Answer, content: Mapping[str, Any], above: tuple[tuple[str, str], ...] = ()
     ) -> RegisteredSchema:
         """Return the schema of an answer, with all that it imports.
 
@@ -245,7 +245,7 @@ def _body(schema: RegisteredSchema) -> dict[str, Any]:
 
 
 def _with_id(schema: RegisteredSchema, answer: Answer) -> RegisteredSchema:
-    id = answer.content.get("id") if isinstance(answer.content, dict) else None
+    id = answer.content.get("id")
     if not isinstance(id, int):
         raise TransientError(f"{answer.where}: expected an id, got {answer.said!r}")
     return RegisteredSchema(id, schema.type, schema.text, schema.references)

@@ -10,6 +10,7 @@ from .mock_kafka import MockKafka
 from .postgres import PostgresServer
 from .rabbit import RabbitServer
 from .redis import RedisServer
+from .registry import RegistryServer
 from .server import Server, ServerError
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "PostgresServer",
     "RabbitServer",
     "RedisServer",
+    "RegistryServer",
     "Server",
     "ServerError",
 ]

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from .server import find_program
@@ -52,6 +53,24 @@ def fetch(name: str, artifacts: tuple[str, ...]) -> str | None:
     Returns:
         Why they could not be fetched; None: they are there.
     """
+    return _keep(name, functools.partial(_copy, artifacts))
+
+
+@functools.cache
+def fetch_unpacked(name: str, artifact: str) -> str | None:
+    """See to it that `folder_of(name)` holds what is packed in an artifact. As `fetch`.
+
+    Args:
+        artifact: `group:artifact:version:type:classifier`.
+
+    Returns:
+        Why it could not be fetched; None: it is there.
+    """
+    return _keep(name, functools.partial(_unpack, artifact))
+
+
+def _keep(name: str, fill: Callable[[str, Path], str | None]) -> str | None:
+    """Have `fill(maven, target)` make `target/jars`, unless the folder `name` is there."""
     folder = folder_of(name)
     if folder.is_dir():
         return None
@@ -60,7 +79,7 @@ def fetch(name: str, artifacts: tuple[str, ...]) -> str | None:
         return f"{name} is not in {folder.parent}, and Maven is not installed (Debian: maven)"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=folder.parent) as made:
-        reason = _copy(maven, artifacts, Path(made))
+        reason = fill(maven, Path(made))
         if reason is not None:
             return f"{name} could not be fetched by Maven: {reason}"
         try:
@@ -71,15 +90,24 @@ def fetch(name: str, artifacts: tuple[str, ...]) -> str | None:
     return None
 
 
-def _copy(maven: str, artifacts: tuple[str, ...], target: Path) -> str | None:
+def _unpack(artifact: str, maven: str, target: Path) -> str | None:
+    """Unpack the artifact to `target/jars`; return what Maven complained about."""
+    goal = ("dependency:unpack", f"-Dartifact={artifact}")
+    return _run(maven, *goal, f"-DoutputDirectory={target / 'jars'}")
+
+
+def _copy(artifacts: tuple[str, ...], maven: str, target: Path) -> str | None:
     """Copy the artifacts to `target/jars`; return what Maven complained about."""
     dependencies = "\n".join(DEPENDENCY.format(*a.split(":")) for a in artifacts)
     project = target / "pom.xml"
     project.write_text(PROJECT.format(dependencies=dependencies), encoding="utf-8")
-    command = [
-        *(maven, "--quiet", "--batch-mode", "--file", str(project)),
-        *("dependency:copy-dependencies", f"-DoutputDirectory={target / 'jars'}"),
-    ]
+    goal = ("--file", str(project), "dependency:copy-dependencies")
+    return _run(maven, *goal, f"-DoutputDirectory={target / 'jars'}")
+
+
+def _run(maven: str, *goal: str) -> str | None:
+    """Run Maven; return what it complained about."""
+    command = [maven, "--quiet", "--batch-mode", *goal]
     try:
         done = subprocess.run(  # noqa: S603 - the program is Maven, the artifacts are ours
             command,

@@ -1,7 +1,8 @@
 """From a source to a sink, counting per key on the way: what is killed again and again.
 
 The command line is one object of JSON: `source` and `sink` with their `kind` and options, and the
-directory `var` of checkpoints. It prints a line whenever a checkpoint comes to the sink.
+directory `var` of checkpoints. It prints a line when it listens to signals, and then one whenever
+a checkpoint comes to the sink.
 """
 
 import json
@@ -48,6 +49,11 @@ class Pump(bspump.Pipeline):
         end = make_sink(app, self, sink)
         announce_checkpoints(end)
         self.build(*make_source(app, self, source), CountPerKey(app, self), end)
+
+
+def announce_start(*_):
+    """Print that it listens to signals."""
+    os.write(1, b"ready\n")
 
 
 def announce_checkpoints(sink):
@@ -166,6 +172,7 @@ def main(text):
             *("--set", f"[checkpoint] interval={given.get('interval', 0.1)}"),
         ]
     )
+    app.PubSub.subscribe("Application.init!", announce_start)
     app.PumpService.add_pipeline(Pump(app, given["source"], given["sink"]))
     return app.run()
 

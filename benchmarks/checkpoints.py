@@ -1,0 +1,216 @@
+"""What a checkpoint every second costs: events per second with and without.
+
+Lines of JSON go from files through a parser to the sink, for some seconds after a start that is
+not measured. With checkpoints one is taken every second and waits for the disk; without, the
+interval is so long that none is. The runs take turns, and each pair makes one ratio. Time in
+which the loop could run and other programs had the processors does not count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+from _measure import heading
+
+import bspump
+import bspump.common
+import bspump.file
+from bspump.abc.state import Epoch, PartState, Snapshot
+from bspump.state import SqliteStateStore
+
+EVENTS, FILES = 1_000_000, 24
+KEYS = 1_000_000
+CHANGING = KEYS // 20
+"""Keys that change from one checkpoint to the next."""
+
+NEVER_S = 100_000.0
+
+Context = dict[str, Any]
+Build = Callable[[bspump.BSPumpApplication, bspump.Pipeline], list[Any]]
+
+
+class CountPerKey(bspump.Processor):
+    """Counts events by key, for a million keys; others change after each checkpoint."""
+
+    def __init__(self, app: Any, pipeline: Any) -> None:
+        super().__init__(app, pipeline)
+        self.Keys = [f"user-{number:07}" for number in range(KEYS)]
+        self.Counts = dict.fromkeys(self.Keys, 0)
+        self._offset, self._changed = 0, set(self.Keys)
+
+    def process(self, context: Context, event: Any) -> Any:
+        key = self.Keys[self._offset + event["user"]]
+        event["count"] = self.Counts[key] = self.Counts[key] + 1
+        self._changed.add(key)
+        return event
+
+    def move(self) -> None:
+        """Let other keys change from now on."""
+        self._changed.clear()
+        self._offset = (self._offset + CHANGING) % KEYS
+
+    def snapshot(self) -> Snapshot:
+        changed = {key: self.Counts[key] for key in self._changed}
+        self.move()
+        return Snapshot(changed=changed)
+
+    def restore(self, state: PartState, /) -> None:
+        self.Counts.update(state.keyed)
+
+
+class CountingStore(SqliteStateStore):
+    """Notes how many keys were stored in each checkpoint."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.keys: list[int] = []
+
+    async def commit(self, epoch: Epoch, /) -> None:
+        self.keys.append(sum(len(state.keys) for state in epoch.states.values()))
+        await super().commit(epoch)
+
+
+def make_input(folder: Path) -> None:
+    """Write a file of lines of about 80 bytes, and give it many names."""
+    chance = random.Random(7)
+    first = folder / "0.ndjson"
+    with first.open("wb") as file:
+        for number in range(EVENTS):
+            event = {
+                "number": number,
+                "user": chance.randrange(CHANGING),
+                "path": f"/items/{chance.randrange(10**6)}",
+                "status": 200,
+                "sent": chance.randrange(100_000),
+            }
+            file.write(orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE))
+    for number in range(1, FILES):
+        (folder / f"{number}.ndjson").hardlink_to(first)
+
+
+def to_nothing(app: bspump.BSPumpApplication, pipeline: bspump.Pipeline) -> list[Any]:
+    """Serialise, and forget."""
+    return [
+        bspump.common.BytesJsonParser(app, pipeline),
+        bspump.common.JsonSerializer(app, pipeline),
+        bspump.common.NullSink(app, pipeline),
+    ]
+
+
+def to_file(app: bspump.BSPumpApplication, pipeline: bspump.Pipeline) -> list[Any]:
+    """Serialise, and write exactly once: the file gets its name with the checkpoint."""
+    config = {
+        "path": f"{app.Config['general']['var_dir']}/out/out.ndjson",
+        # So that it is only the interval that decides.
+        "transaction.max_events": 10**9,
+        "transaction.max_bytes": "1TiB",
+    }
+    return [
+        bspump.common.BytesJsonParser(app, pipeline),
+        bspump.common.JsonSerializer(app, pipeline),
+        bspump.file.FileSink(app, pipeline, config=config),
+    ]
+
+
+def with_state(app: bspump.BSPumpApplication, pipeline: bspump.Pipeline) -> list[Any]:
+    """As `to_nothing`, and count by key on the way."""
+    parser, *rest = to_nothing(app, pipeline)
+    return [parser, CountPerKey(app, pipeline), *rest]
+
+
+async def events_per_s(build: Build, folder: Path, interval_s: float, seconds: float) -> float:
+    """Run a pipeline for some seconds; return how many events passed in one."""
+    with tempfile.TemporaryDirectory(dir=folder) as var_dir:
+        options = {"[general] var_dir": var_dir, "[checkpoint] interval": interval_s}
+        sets = [word for key, value in options.items() for word in ("--set", f"{key}={value}")]
+        app = bspump.BSPumpApplication(args=sets)
+        store = CountingStore(Path(var_dir) / "store.sqlite")
+        app.CheckpointService.use(store)
+        pipeline = bspump.Pipeline(app, "Lines")
+        source = bspump.file.FileSource(app, pipeline, config={"path": f"{folder}/*.ndjson"})
+        pipeline.build(source, *build(app, pipeline))
+        app.PumpService.add_pipeline(pipeline)
+        async with app.running():
+            await pipeline.checkpoint()  # With all keys, which are put to their places then.
+            await _sleep(4.0 if build is with_state else 0.5)
+            store.keys.clear()
+            passed, rate = await _observe(pipeline, seconds)
+            checkpoints = len(store.keys)
+            assert passed < EVENTS * FILES, "the input was too short"
+        assert checkpoints == 0 if interval_s == NEVER_S else checkpoints >= seconds - 2
+        if build is with_state and checkpoints:
+            assert max(store.keys[:checkpoints]) <= CHANGING
+            assert min(store.keys[:checkpoints]) > CHANGING * 0.9
+    return rate
+
+
+async def _observe(pipeline: bspump.Pipeline, seconds: float) -> tuple[int, float]:
+    count = pipeline.Flow.chain.entered
+    parts = [part for part in pipeline.iter_processors() if isinstance(part, CountPerKey)]
+    begin_s, before = _time_s(), sum(count())
+    for _ in range(round(seconds)):
+        await _sleep(1.0)
+        if pipeline.App.CheckpointService.Options.interval == NEVER_S:
+            for part in parts:
+                part.move()
+    passed = sum(count())
+    return passed, (passed - before) / (_time_s() - begin_s)
+
+
+async def _sleep(seconds: float) -> None:
+    await asyncio.sleep(seconds)  # noqa: TID251 - real time is what is measured
+
+
+def _time_s() -> float:
+    """Return the time, without that in which this thread waited for a processor."""
+    waits = Path("/proc/thread-self/schedstat")
+    waited_ns = int(waits.read_text().split()[1]) if waits.exists() else 0
+    return time.perf_counter() - waited_ns / 1e9
+
+
+def compare(build: Build, folder: Path, seconds: float, pairs: int) -> tuple[float, float, float]:
+    """Return medians: events per second without, and with checkpoints, and their ratio."""
+    without, with_, ratios = [], [], []
+    for _ in range(pairs):
+        without.append(asyncio.run(events_per_s(build, folder, NEVER_S, seconds)))
+        with_.append(asyncio.run(events_per_s(build, folder, 1.0, seconds)))
+        ratios.append(with_[-1] / without[-1])
+    return statistics.median(without), statistics.median(with_), statistics.median(ratios)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=6.0, help="of each run")
+    parser.add_argument("--pairs", type=int, default=5, help="runs without and with checkpoints")
+    given, _ = parser.parse_known_args()
+    heading(
+        f"A checkpoint every second, {given.seconds:g} s a run, median of {given.pairs} pairs,"
+        f" load of the machine {os.getloadavg()[0]:.1f}"
+    )
+    print(f"{'':40}{'without':>12}{'with':>12}{'cost':>8}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_input(folder)
+        for title, build, limit in (
+            ("no state, to nothing", to_nothing, 0.05),
+            ("no state, to a file, exactly once", to_file, 0.05),
+            (f"{KEYS:,} keys, 5 % of them change", with_state, 0.15),
+        ):
+            without, with_, ratio = compare(build, folder, given.seconds, given.pairs)
+            cost = f"{1 - ratio:8.1%}   at most {limit:.0%}"
+            print(f"{title:40}{without:10,.0f}/s{with_:10,.0f}/s{cost}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
