@@ -24,21 +24,13 @@ class Killing:
         source: its kind and options.
         sink: its kind and options.
         directory: gets the checkpoints and what the program writes to stderr.
-        interval_s: between checkpoints; the shorter, the more of them are killed half-way.
         seed: of the moments.
     """
 
     def __init__(
-        self,
-        source: Mapping[str, Any],
-        sink: Mapping[str, Any],
-        directory: Path,
-        *,
-        interval_s: float = 0.1,
-        seed: int = 1,
+        self, source: Mapping[str, Any], sink: Mapping[str, Any], directory: Path, *, seed: int = 1
     ) -> None:
-        var = str(directory / "var")
-        given = {"source": source, "sink": sink, "var": var, "interval": interval_s}
+        given = {"source": source, "sink": sink, "var": str(directory / "var")}
         self._command = [sys.executable, str(PROGRAM), json.dumps(given)]
         self._log = directory / "log"
         self._chance = random.Random(seed)
@@ -57,7 +49,10 @@ class Killing:
                 process.kill()
 
     def run(self, *, least_s: float = 0.0, most_s: float = 0.6, kills: int = KILLS) -> None:
-        """Kill it so many times, each `least_s` to `most_s` seconds after it has begun to start."""
+        """Kill it so many times, each time `least_s` to `most_s` seconds after it was ready.
+
+        It is ready when it listens to signals, which is before it looks at its last checkpoint.
+        """
         for _ in range(kills):
             with self._running() as process:
                 self._await_line(process, b"ready")

@@ -50,7 +50,7 @@ class TransactionDriver(SinkDriver):
         self._limits = options.transaction
         self._connecting = asyncio.Lock()
         self._is_held = False
-        self._flushes = 0
+        self._hurries = 0
         self._open_events = self._open_bytes = 0
 
     @property
@@ -72,13 +72,21 @@ class TransactionDriver(SinkDriver):
         self._open_events = self._open_bytes = 0
         self._wake.set()
 
-    async def flush(self, *, patiently: bool = True) -> None:
-        self._flushes += 1
+    def hurry(self) -> None:
+        """Write whatever comes until `relax`: a checkpoint waits for it, and for who is behind."""
+        self._hurries += 1
         self._wake.set()
+
+    def relax(self) -> None:
+        """Undo `hurry`."""
+        self._hurries -= 1
+
+    async def flush(self, *, patiently: bool = True) -> None:
+        self.hurry()
         try:
             await super().flush(patiently=patiently)
         finally:
-            self._flushes -= 1
+            self.relax()
 
     async def _something_to_write(self) -> None:
         while True:
@@ -91,7 +99,7 @@ class TransactionDriver(SinkDriver):
     def _must_wait(self) -> bool:
         if self._is_held:
             return True
-        return not self._flushes and self._is_over(_WAITING_TIMES)
+        return not self._hurries and self._is_over(_WAITING_TIMES)
 
     def _is_over(self, times: int) -> bool:
         limits = self._limits

@@ -9,6 +9,7 @@ from bspump.abc.host import Pipeline as AnyPipeline
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from .drive_epochs import TransactionDriver
     from .drive_source import SourceDriver
     from .pipeline import Pipeline
 
@@ -26,11 +27,16 @@ class Standstill:
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
         self._paused: list[SourceDriver] = []
+        self._hurried: list[TransactionDriver] = []
         self._everywhere = object()
 
     async def pause_sources(self) -> None:
         """Let pull sources stop between two chunks, so that their positions are exact."""
         self.pipeline.Asides.make_way(True)
+        for transaction in self.pipeline.transactions():
+            # One that waits for a checkpoint must not keep a chunk, and so the checkpoint, waiting.
+            self._hurried.append(transaction)
+            transaction.hurry()
         for driver in self.pipeline.drivers_of_sources().values():
             self._paused.append(driver)
             await driver.pause(self)
@@ -68,5 +74,7 @@ class Standstill:
         self.pipeline.Asides.make_way(False)
         self.pipeline.Flow.gate.open(self._everywhere)
         self.pipeline.Flow.let_in(self)
+        while self._hurried:
+            self._hurried.pop().relax()
         while self._paused:
             self._paused.pop().resume(self)

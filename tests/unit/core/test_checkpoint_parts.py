@@ -202,3 +202,16 @@ async def test_a_disk_that_is_full_delays_checkpoints_and_nothing_else():
         store.Is = False
         await harness.advance(40)
         assert pipeline.Sources[0].Acknowledged[-1] == 5
+
+
+@virtual_time
+async def test_a_transaction_at_its_limit_does_not_wait_for_a_checkpoint_that_waits_for_it():
+    table = MemoryTable()
+    small = {"batch.max_events": 1, "transaction.max_events": 1}
+    async with Harness(store=MemoryStateStore()) as harness:
+        harness.chain(
+            partial(MemorySource, events=list(range(100)), chunk_size=100),
+            partial(MemoryEpochSink, table=table, config=small),
+        )
+        await harness.finish()
+    assert table.Events == list(range(100))
