@@ -64,7 +64,7 @@ class OrdersSink(EpochSink[TransactionalSinkOptions]):
 
         def work() -> tuple[Any, ...] | None:
             if query.startswith("SELECT"):
-                return database.execute(query, rows[0]).fetchone()  # type: ignore[no-any-return]
+                return database.execute(query, rows[0]).fetchone()
             if not database.in_transaction:
                 database.execute("BEGIN IMMEDIATE")
             database.executemany(query, rows)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import uuid
 
 import pytest
-from steps import NEVER, STEPS, crash_after
+from steps import NEVER, STEPS, crash_after, write
 
 confluent_kafka = pytest.importorskip("confluent_kafka")
 pytest.importorskip("confluent_kafka.admin")
@@ -129,13 +130,11 @@ async def test_a_crash_after_any_step_costs_nothing(kafka, topic, step):
 async def test_a_commit_whose_answer_is_lost_happens_once(kafka, topic):
     async with Harness(NEVER) as harness:
         pipeline = harness.chain(sink(kafka, topic))
-        harness.send(numbers(10))
-        await pipeline.flush()
+        await write(harness, numbers(10))
         with lose_reply(next(iter(pipeline.iter_processors())), method="commit") as fault:
             await pipeline.checkpoint()
         assert fault.struck == 1
-        harness.send(numbers(10, first=10))
-        await pipeline.flush()
+        await write(harness, numbers(10, first=10))
         await pipeline.checkpoint()
     assert committed(kafka, topic) == numbers(20)
 
@@ -143,11 +142,10 @@ async def test_a_commit_whose_answer_is_lost_happens_once(kafka, topic):
 async def test_a_transaction_that_is_lost_with_the_broker_is_written_again(kafka, topic):
     async with Harness(NEVER) as harness:
         pipeline = harness.chain(sink(kafka, topic))
-        harness.send(numbers(10))
-        await pipeline.flush()
+        await write(harness, numbers(10))
         kafka.kill()
         kafka.start()
-        harness.send(numbers(10, first=10))
+        await write(harness, numbers(10, first=10))
         await pipeline.checkpoint()
     assert committed(kafka, topic) == numbers(20)
 
@@ -161,15 +159,22 @@ async def test_what_is_not_committed_at_the_end_keeps_no_reader_waiting(kafka, t
     assert committed(kafka, topic) == numbers(3, first=3)
 
 
-async def test_another_process_with_the_same_id_stops_the_pipeline_and_says_so(kafka, topic):
+@pytest.mark.parametrize("before", ["the commit", "the second write"])
+async def test_another_process_with_the_same_id_stops_the_pipeline_and_says_so(
+    kafka, topic, before
+):
     config = {"transactional.id": topic}
     async with Harness(NEVER) as harness:
         pipeline = harness.chain(sink(kafka, topic, **config))
-        harness.send(numbers(3))
-        await pipeline.flush()
+        await write(harness, numbers(1))
+        if before == "the commit":
+            await write(harness, numbers(2, first=1))
         async with bare(sink(kafka, topic, **config)) as other:
             await other.connect()
             await other.write(batch_of(numbers(3, first=100)))
+            if before == "the second write":
+                harness.send(numbers(2, first=1))
+                await eventually(lambda: harness.counts()["event.in"] == 3)
             checkpoint = harness.app.spawn(pipeline.checkpoint(), name="a checkpoint")
             await eventually(pipeline.has_error, 20)
             error = harness.errors[-1].error
@@ -189,8 +194,7 @@ async def test_what_a_broker_refuses_spares_its_neighbours(kafka):
         config = {"on_error": "skip"}
         pipeline = harness.chain(sink(kafka, topic, **{"batch.max_events": 10}), config=config)
         values = [*numbers(15), b"x" * 5000, *numbers(15, first=15)]
-        harness.send(values)
-        await pipeline.flush()
+        await write(harness, values)
         await pipeline.checkpoint()
         assert [failure.event for failure in harness.errors] == [b"x" * 5000]
     assert sorted(committed(kafka, topic)) == sorted(numbers(30))
@@ -259,4 +263,9 @@ async def test_a_large_transaction_asks_for_a_checkpoint(kafka, topic):
         config = {"transaction.max_events": 100, "batch.max_events": 10}
         harness.chain(sink(kafka, topic, **config))
         harness.send(numbers(1000))
-        await eventually(lambda: len(committed(kafka, topic)) >= 900, 20)
+        seen = functools.partial(asyncio.to_thread, committed, kafka, topic)
+
+        async def are_most_there():
+            return len(await seen()) >= 900
+
+        await eventually(are_most_there, 20)

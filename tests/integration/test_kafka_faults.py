@@ -156,6 +156,26 @@ async def test_a_second_member_takes_over_without_loss_or_repetition(kafka):
         )
 
 
+async def test_partitions_that_are_lost_and_come_back_are_read_on_where_they_were(
+    kafka_mock, topic
+):
+    async with Harness(["--set", "[checkpoint] interval=1000"]) as harness:
+        pipeline = harness.chain(part(KafkaSource, kafka_mock, topic, **QUICK))
+        produce(kafka_mock, topic, numbers(10))
+        await eventually(has_come(harness, numbers(10)), 15)
+        # Nothing of it was ever acknowledged.
+        source = pipeline.Sources[0]
+        kafka_mock.broker_down()
+        try:
+            await eventually(lambda: source.rest_get()["partitions"] == [], 15)
+        finally:
+            kafka_mock.broker_up()
+        produce(kafka_mock, topic, numbers(10, first=10))
+        await eventually(lambda: len(harness.out()) >= 20, 20)
+        await harness.app.Clock.sleep(0.3)
+        assert has_come(harness, numbers(20))()
+
+
 @pytest.mark.parametrize("start", ["offset:3", "latest", "2000-01-01T00:00:00Z"])
 async def test_a_new_group_begins_where_it_is_told(kafka, start):
     topic = uuid.uuid4().hex

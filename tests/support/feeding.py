@@ -23,6 +23,9 @@ def lines(first: int, count: int) -> bytes:
 class Feeder:
     """Sends events in a thread of its own, some every few milliseconds, until it is stopped.
 
+    The last ones are sent at the end of the block, when the program was killed for the last time:
+    once they have arrived, so has everything else.
+
     Args:
         send: takes the first number and how many events to send; it returns when they are safe.
         every_s: so often.
@@ -47,12 +50,16 @@ class Feeder:
         self._thread.join()
         if self._error is not None:
             raise self._error
+        self._send_some()
+
+    def _send_some(self) -> None:
+        self._send(self.sent, self._count)
+        self.sent += self._count
 
     def _run(self) -> None:
         try:
             while not self._stop.wait(self._every_s):
-                self._send(self.sent, self._count)
-                self.sent += self._count
+                self._send_some()
         except BaseException as error:  # noqa: BLE001 - raised by whoever waits
             self._error = error
 

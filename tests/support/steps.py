@@ -60,6 +60,16 @@ async def crash_after(
     return harness
 
 
+async def write(harness: Harness, events: Sequence[Any]) -> None:
+    """Send events, and wait until the sink has written them, or has set them aside."""
+    target = harness.counts()["event.in"] + len(events)
+    harness.send(events)
+    async with asyncio.timeout(20):
+        while harness.counts()["event.in"] < target:
+            await harness.app.Clock.sleep(0.01)
+    await harness.pipelines[0].flush()
+
+
 def _source(feed: list[Any], app: Any, pipeline: Any) -> MemorySource:
     return MemorySource(app, pipeline, feed, is_endless=True, chunk_size=7)
 

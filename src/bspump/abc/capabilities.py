@@ -10,7 +10,8 @@ class Can(Flag):
 
     Of sources: `RESUME` (reads on from a position, at the latest after a new `connect`), `ORDER`
     (keeps the order of its input), `REDELIVER` (a broker brings again what was not acknowledged),
-    `IDENTIFY` (what it brings again is known by its id and dropped), `END` (its input is bounded).
+    `IDENTIFY` (what it brings again is known by its id and dropped), `REPEAT` (it may bring again
+    what a checkpoint has covered), `END` (its input is bounded).
     Of sinks: `PARTIAL` (one bad event spares its neighbours), `IDEMPOTENT` (a repeated batch
     changes nothing), `REWIND` (what was written after the last checkpoint is taken back by
     `restore`). That a sink is transactional is said by its class.
@@ -25,3 +26,4 @@ class Can(Flag):
     IDEMPOTENT = auto()
     REWIND = auto()
     IDENTIFY = auto()
+    REPEAT = auto()

@@ -19,19 +19,19 @@ _REASON = (
 class _Forest(NamedTuple):
     """Where the trees split; node `i` has the children `2 i + 1` and `2 i + 2`."""
 
-    features: list[list[int]]
-    thresholds: list[list[float]]
+    features: list[array[int]]
+    thresholds: list[array[float]]
 
 
 @lru_cache(maxsize=64)
 def _grow(limits: tuple[tuple[float, float], ...], trees: int, height: int, seed: int) -> _Forest:
     """Return random trees; detectors with the same limits share theirs."""
     rng = random.Random(seed)
-    features: list[list[int]] = []
-    thresholds: list[list[float]] = []
+    features: list[array[int]] = []
+    thresholds: list[array[float]] = []
     for _ in range(trees):
         ranges = [_work_range(low, high, rng.random()) for low, high in limits]
-        tree_features, tree_thresholds = [], []
+        tree_features, tree_thresholds = array("I"), array("d")
         waiting = [ranges]
         for node in range(2**height - 1):
             space = waiting[node]

@@ -79,7 +79,11 @@ class AnomalyOptions(Options, frozen=True, kw_only=True):
         str, Meta(description="The field by which incidents are put together; empty: the key.")
     ] = ""
     time: Annotated[
-        str, Meta(description="The field with the time of the event, Unix milliseconds.")
+        str,
+        Meta(
+            description="The field with the time of the event, Unix milliseconds; empty: that of"
+            " its context."
+        ),
     ] = ""
     learn: Annotated[
         Literal["usual", "after", "before", "normal"],

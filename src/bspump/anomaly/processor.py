@@ -7,25 +7,34 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bspump.abc.errors import ConfigError, ProcessingError
-from bspump.abc.processor import Generator
+from bspump.abc.event_time import BEGIN_MS, EVENT_TIME, WATERMARK, TimedProcessor, check_version
 from bspump.abc.state import PartState, Snapshot
 
-from .detector import UNKNOWN, Detector, Observation, Score
-from .incidents import Alert, Finding, Incidents, Rules
-from .models import Model, Models
+from .detector import UNKNOWN, Detector, Observation
+from .incidents import Alert
 from .named import detector_factory
 from .options import AnomalyOptions
 from .reading import checked_observation, checked_time, read_field
-from .threshold import Threshold
+from .watch import Verdict, Watch
 
 if TYPE_CHECKING:
     from bspump.abc.host import Application, Context, Event, Pipeline
 
+_COUNTS = (
+    "scored",
+    "learning",
+    "unscored",
+    "anomalous",
+    "incident.open",
+    "incident.ongoing",
+    "incident.closed",
+    "key.evicted",
+)
 _TIMES = ("since_ms", "last_ms", "duration_ms", "at_ms")
 _SHOWN = 100
 
 
-class AnomalyDetector(Generator):
+class AnomalyDetector(TimedProcessor):
     """Score events against what is usual for their key, and report incidents.
 
     Each key has a detector of its own. An observation whose score is beyond a threshold is an
@@ -38,14 +47,19 @@ class AnomalyDetector(Generator):
          "expected_low": -10.5, "expected_high": 31.0, "explanation": "93 is 5.2 …"}
 
     `state` is `open`, `ongoing` or `closed`; what follows `count` is about the strangest
-    observation so far. Without a time of events what ends in `_ms` is missing. With `emit = events`
-    or `all` events come out as copies, as dicts, with their score in `field`.
+    observation so far. With `emit = events` or `all` events come out as copies, as dicts, with
+    their score in `field`.
+
+    The time of an event is that of its context (see `bspump.abc.event_time`), and how far time has
+    come its watermark; or with the option `time`, or where `at_ms` is overridden, what these say,
+    and the newest time that was seen. The wall clock has no part in it. Without either, what ends
+    in `_ms` is missing in alerts.
 
     Options say which fields matter; for more, override `key`, `group`, `value`, `at_ms` and
     `report`. An event without a number goes on unscored; it is counted, as all that happens is, in
     the metric `bspump.anomaly`.
 
-    State: that of the detector for each key, the thresholds, the incidents. Cut anywhere and
+    State: that of the detector for each key, the threshold, the incidents. Cut anywhere and
     restored, the alerts are the same. At the end of bounded input open incidents are closed.
 
     Args:
@@ -71,58 +85,29 @@ class AnomalyDetector(Generator):
     ) -> None:
         super().__init__(app, pipeline, id, config)
         options = self.Options
-        self._make = detector or detector_factory(
-            options.detector, options.parameters, used_by=self.locate_address()
+        make = detector or detector_factory(
+            options.detector, options.parameters, used_by=self._address
         )
+        self._watch = Watch(make, options)
         self._fields = [name.strip() for name in options.value.split(",")]
-        self._kind = self._make()
-        self._has_time = bool(options.time) or type(self).at_ms is not AnomalyDetector.at_ms
+        self._reads_time = bool(options.time) or type(self).at_ms is not AnomalyDetector.at_ms
+        self._has_time = self._reads_time
+        self._needs_time = self._watch.needs_time
+        self._has_changed = False
         self._check()
-        self._learns_first = options.learn == "before" or (
-            options.learn == "usual" and self._kind.learns_first
-        )
-        self._forget_all()
         tags = {"pipeline": pipeline.Id, "processor": self.Id}
-        self._counter = pipeline.MetricsService.create_counter("bspump.anomaly", tags, _COUNTS)
-        self._gauge = pipeline.MetricsService.create_gauge(
-            "bspump.anomaly.state",
-            tags,
-            {"keys": 0, "incidents": 0, "threshold": self._threshold.enter},
-        )
+        metrics = pipeline.MetricsService
+        self._counter = metrics.create_counter("bspump.anomaly", tags, dict.fromkeys(_COUNTS, 0))
+        self._gauge = metrics.create_gauge("bspump.anomaly.state", tags)
+        self._measure()
 
     def _check(self) -> None:
-        incident, kind = self.Options.incident, self._kind
-        needs_time = kind.needs_time or incident.min_duration or incident.cool_down
-        if (needs_time or incident.repeat) and not self._has_time:
-            raise ConfigError(
-                f"{self.locate_address()}: events have no time [{ConfigError.Code}]\n"
-                f"  used by: {type(kind).__name__ if kind.needs_time else 'incident.*'}\n"
-                "  what to do: set `time` to the field with Unix milliseconds, or override `at_ms`"
-            )
+        kind = self._watch.kind
         if len(self._fields) > 1 and not kind.takes_features:
             raise ConfigError(
-                f"{self.locate_address()}: value: expected one field, for {type(kind).__name__}"
+                f"{self._address}: value: expected one field, for {type(kind).__name__}"
                 f" takes single numbers, got {self.Options.value!r} [{ConfigError.Code}]"
             )
-
-    def _forget_all(self) -> None:
-        options = self.Options
-        incident, threshold = options.incident, options.threshold
-        floor = threshold.enter or (0.0 if threshold.rate else self._kind.usual_threshold)
-        self._threshold = Threshold(floor, threshold.leave_ratio, threshold.rate)
-        self._models = Models(self._make, options.max_keys, self._on_drop)
-        self._incidents = Incidents(
-            Rules(
-                min_events=incident.min_events,
-                min_duration_ms=round(incident.min_duration * 1000),
-                cool_down_ms=round(incident.cool_down * 1000),
-                repeat_ms=round(incident.repeat * 1000),
-                most=options.max_keys,
-            )
-        )
-        self._now_ms: int | None = None
-        self._dropped: list[Alert] = []
-        self._has_changed = False
 
     # What to override
 
@@ -136,13 +121,13 @@ class AnomalyDetector(Generator):
 
     def value(self, context: Context, event: Event) -> Observation | None:
         """Return the number, or several by name, `None` if there is none."""
-        if self._kind.takes_features:
+        if self._watch.kind.takes_features:
             return {name: read_field(event, name) for name in self._fields}
         return read_field(event, self._fields[0])
 
     def at_ms(self, context: Context, event: Event) -> int | None:
         """Return the time of the event, Unix milliseconds; by default the field `time`."""
-        return read_field(event, self.Options.time) if self.Options.time else None
+        return read_field(event, self.Options.time)
 
     def report(self, alert: dict[str, Any], event: Event | None) -> Event | None:
         """Return what comes out for an alert, `None` for nothing.
@@ -158,137 +143,144 @@ class AnomalyDetector(Generator):
     def generate(self, context: Context, event: Event, depth: int) -> Sequence[Event]:
         if self.Options.emit != "alerts" and not isinstance(event, Mapping):
             raise ProcessingError(
-                f"{self.locate_address()}: emit = {self.Options.emit}: expected a mapping, for"
+                f"{self._address}: emit = {self.Options.emit}: expected a mapping, for"
                 f" its score becomes a field, got {type(event).__name__}"
             )
         key = self.key(context, event)
         group = self.group(context, event, key)
         x = checked_observation(self.value(context, event))
-        at_ms = checked_time(self.at_ms(context, event)) if self._has_time else 0
-        before = self._advance(at_ms) if self._has_time and at_ms is not None else []
-        if x is None or at_ms is None:
+        at_ms, watermark_ms = self._time_of(context, event)
+        cooled = self._pass(watermark_ms)
+        if x is None or (at_ms is None and self._has_time):
             self._counter.add("unscored", 1)
-            return self._out(before, event, {"state": "unscored"}, [])
+            return self._out(cooled, event, {"state": "unscored"}, [])
         self._has_changed = True
-        model = self._models.use(key)
-        if not model.seen:
-            self._gauge.set("keys", len(self._models))
-        if model.seen < self.Options.warm_up:
-            self._learn(model, x, at_ms)
-            self._counter.add("learning", 1)
-            return self._out(before, event, {"state": "learning"}, self._take_dropped())
-        score, alerts = self._judge(key, group, model, x, at_ms)
-        note = self._note(key, group, score)
-        return self._out(before, event, note, self._take_dropped() + alerts)
+        verdict = self._watch.observe(key, group, x, at_ms)
+        self._count(verdict)
+        return self._out(cooled, event, self._note(group, verdict), verdict.alerts)
 
-    def _advance(self, at_ms: int) -> list[Alert]:
-        if self._now_ms is not None and at_ms <= self._now_ms:
+    def _time_of(self, context: Context, event: Event) -> tuple[int | None, int]:
+        """Return the time of an event, `None` if it is none, and how far time has come with it."""
+        if self._reads_time:
+            at_ms = checked_time(self.at_ms(context, event))
+            return at_ms, BEGIN_MS if at_ms is None else at_ms
+        found: int | None = context.get(EVENT_TIME)
+        if found is not None:
+            if not self._has_time:
+                self._has_time = self._has_changed = True
+            return found, int(context.get(WATERMARK, found))
+        if self._needs_time:
+            raise ProcessingError(
+                f"{self._address}: the event has no time\n"
+                "  what to do: set `time` to the field with Unix milliseconds, or put a"
+                " `bspump.window.EventTime` somewhere before it in the pipeline"
+            )
+        return None, BEGIN_MS
+
+    def _pass(self, watermark_ms: int) -> list[Alert]:
+        """Let time pass; return what comes to its end."""
+        if watermark_ms <= self._watermark_ms:
             return []
-        self._now_ms = at_ms
+        self._watermark_ms = watermark_ms
         self._has_changed = True
-        return self._incidents.advance(at_ms)
+        return self._watch.advance(watermark_ms)
 
-    def _judge(
-        self, key: Hashable, group: Hashable, model: Model, x: Observation, at_ms: int
-    ) -> tuple[Score, list[Alert]]:
-        """Score an observation and learn it, in the order that the options say."""
-        if self._learns_first:
-            self._learn(model, x, at_ms)
-        score = model.detector.score_one(x, at_ms if self._has_time else None)
-        threshold = self._threshold
-        finding = Finding(key, x, score, at_ms)
-        alerts = self._incidents.note(group, finding, threshold.enter, threshold.leave)
-        is_anomalous = self._incidents.is_anomalous(key)
-        if score is UNKNOWN:
-            self._counter.add("learning", 1)
-        else:
-            if threshold.learn(score.score):
-                self._gauge.set("threshold", threshold.enter)
-            self._counter.add("scored", 1)
-            self._counter.add("anomalous", int(is_anomalous))
-        if not self._learns_first:
-            if self._may_learn(model, is_anomalous):
-                self._learn(model, x, at_ms)
-            else:
-                model.detector.skip_one(x, at_ms if self._has_time else None)
-        return score, alerts
+    def _count(self, verdict: Verdict) -> None:
+        counter = self._counter
+        counter.add("learning" if verdict.state == "learning" else "scored", 1)
+        if verdict.state == "anomalous":
+            counter.add("anomalous", 1)
+        if self._watch.evicted:
+            counter.add("key.evicted", self._watch.evicted)
+            self._watch.evicted = 0
 
-    def _may_learn(self, model: Model, is_anomalous: bool) -> bool:
-        if not is_anomalous:
-            model.skipped = 0
-            return True
-        if self.Options.learn != "normal" or model.skipped >= self.Options.adapt_after:
-            return True
-        model.skipped += 1
-        return False
-
-    def _learn(self, model: Model, x: Observation, at_ms: int) -> None:
-        model.detector.learn_one(x, at_ms if self._has_time else None)
-        model.seen += 1
-
-    def _on_drop(self, key: Hashable) -> None:
-        self._counter.add("key.evicted", 1)
-        self._dropped += self._incidents.forget(key, reason="its key was dropped: too many keys")
-
-    def _take_dropped(self) -> list[Alert]:
-        dropped, self._dropped = self._dropped, []
-        return dropped
-
-    def _note(self, key: Hashable, group: Hashable, score: Score) -> dict[str, Any]:
+    def _note(self, group: Hashable, verdict: Verdict) -> dict[str, Any]:
         """Return what an event is told about itself."""
-        if self.Options.emit == "alerts":
-            return {}  # Nobody reads it.
-        if score is UNKNOWN:
-            return {"state": "learning"}
+        state, score, _ = verdict
+        if score is UNKNOWN or self.Options.emit == "alerts":
+            return {"state": state}
         note: dict[str, Any] = {
-            "state": "normal",
+            "state": state,
             "score": score.score,
             "expected_low": score.low,
             "expected_high": score.high,
         }
-        if self._incidents.is_anomalous(key):
-            note |= {"state": "anomalous", "explanation": score.explanation}
-            if found := self._incidents.find(group):
-                note["incident"] = self._name(found.number)
+        if state == "anomalous":
+            note["explanation"] = score.explanation
+            number = self._watch.incident_of(group)
+            if number is not None:
+                note["incident"] = self._name(number)
         return note
 
     # What comes out
 
     def _out(
-        self, before: list[Alert], event: Event, note: dict[str, Any], alerts: list[Alert]
+        self, cooled: list[Alert], event: Event, note: dict[str, Any], alerts: list[Alert]
     ) -> Sequence[Event]:
-        emit = self.Options.emit
-        if emit == "alerts" and not before and not alerts:
-            return ()
-        out = self._reports(before, None)
-        if emit != "alerts":
-            out.append({**event, self.Options.field: note})
-        return out + self._reports(alerts, event)
+        if self.Options.emit == "alerts":
+            if not cooled and not alerts:
+                return ()
+            return self._reports(cooled, None) + self._reports(alerts, event)
+        annotated = {**event, self.Options.field: note}
+        return [*self._reports(cooled, None), annotated, *self._reports(alerts, event)]
 
     def _reports(self, alerts: list[Alert], event: Event | None) -> list[Event]:
-        if not alerts:
-            return []
-        self._gauge.set("incidents", self._incidents.open_count)
-        reports = []
+        reports: list[Event] = []
         for alert in alerts:
             self._counter.add(f"incident.{alert['state']}", 1)
             alert["incident"] = self._name(alert["incident"])
             if not self._has_time:
                 for name in _TIMES:
                     del alert[name]
-            reported = self.report(alert, event) if self.Options.emit != "events" else None
-            if reported is not None:
-                reports.append(reported)
+            if self.Options.emit != "events":
+                reported = self.report(alert, event)
+                if reported is not None:
+                    reports.append(reported)
         return reports
 
     def _name(self, number: int) -> str:
-        return f"{self.locate_address()}:{number}"
+        return f"{self._address}:{number}"
+
+    def advance(self, watermark_ms: int, now_ms: int) -> None:
+        if not self._reads_time:
+            before_ms = self._watermark_ms
+            self._let_out(self._pass(watermark_ms), before_ms)
+        self._measure()
 
     def release(self) -> None:
-        alerts = self._incidents.close_all("the input has ended")
+        alerts = self._watch.close_all("the input has ended")
         self._has_changed = self._has_changed or bool(alerts)
-        for reported in self._reports(alerts, None):
-            self.Pipeline.inject({}, reported, (self.PipelineDepth or 0) + 1)
+        self._let_out(alerts, self._watermark_ms)
+
+    def _let_out(self, alerts: list[Alert], before_ms: int) -> None:
+        """Hand on alerts that no event has caused."""
+        for alert in alerts:
+            due_ms = alert["last_ms"] + round(self.Options.incident.cool_down * 1000)
+            try:
+                reports = self._reports([alert], None)
+            except Exception as error:  # noqa: BLE001 - of `report`; no event is to blame
+                self.Pipeline.set_error(None, None, error)
+                continue
+            for reported in reports:
+                if self._has_time and not self._reads_time:
+                    self.hand_on(reported, due_ms, before_ms)
+                else:
+                    self.Pipeline.inject({}, reported, (self.PipelineDepth or 0) + 1)
+        self._measure()
+
+    # What others see
+
+    def _measure(self) -> None:
+        self._gauge.set("keys", self._watch.key_count)
+        self._gauge.set("incidents", self._watch.open_count)
+        self._gauge.set("threshold", self._watch.threshold.enter)
+
+    def explain(self) -> dict[str, Any]:
+        return super().explain() | {
+            "Keys": self._watch.key_count,
+            "Threshold": self._watch.threshold.enter,
+            "Incidents": [each.snapshot() for each in islice(self._watch.incidents(), _SHOWN)],
+        }
 
     # What checkpoints keep
 
@@ -296,60 +288,39 @@ class AnomalyDetector(Generator):
         if not self._has_changed:
             return None
         self._has_changed = False
-        changed, removed = self._models.changes()
-        value = {
-            "detector": type(self._kind).__name__,
-            "version": self._kind.version,
-            "shape": self._kind.shape(),
-            "now_ms": self._now_ms,
-            "threshold": self._threshold.snapshot(),
-            "incidents": self._incidents.snapshot(),
+        value, changed, removed = self._watch.changes()
+        kind = self._watch.kind
+        value |= {
+            "detector": type(kind).__name__,
+            "version": kind.version,
+            "shape": kind.shape(),
+            "watermark_ms": self._watermark_ms,
+            "has_time": self._has_time,
         }
         return Snapshot(version=self.Version, value=value, changed=changed, removed=removed)
 
     def restore(self, state: PartState) -> None:
+        check_version(self, state.version, self.Version)
         kept = state.value
-        self._check_fits(state)
-        self._now_ms = kept["now_ms"]
-        self._threshold.restore(kept["threshold"])
-        self._incidents.restore(kept["incidents"])
-        self._models.restore(state.keyed, kept["version"])
-        self._has_changed = bool(self._dropped)
-        self._gauge.set("keys", len(self._models))
-        self._gauge.set("incidents", self._incidents.open_count)
-        self._gauge.set("threshold", self._threshold.enter)
+        self._check_detector(kept)
+        self._watermark_ms = kept["watermark_ms"]
+        self._has_time = kept["has_time"] or self._reads_time
+        self._watch.restore(kept, state.keyed, kept["version"])
+        # Keys that there is no room for any more are gone.
+        self._has_changed = bool(self._watch.evicted)
+        self._measure()
 
-    def _check_fits(self, state: PartState) -> None:
-        kept, kind = state.value, self._kind
-        is_newer = state.version > self.Version or kept["version"] > kind.version
+    def _check_detector(self, kept: Mapping[str, Any]) -> None:
+        kind = self._watch.kind
+        is_newer = kept["version"] > kind.version
         found = (kept["detector"], kept["shape"])
         wanted = (type(kind).__name__, kind.shape())
         if is_newer or found != wanted:
             raise ConfigError(
-                f"{self.locate_address()}: what was learned is of another detector"
+                f"{self._address}: what was learned is of another detector"
                 f" [{ConfigError.Code}]\n"
                 f"  kept: {found[0]} {found[1]}{', of a newer version' if is_newer else ''}\n"
                 f"  now: {wanted[0]} {wanted[1]}\n"
                 "  what to do: go back to the detector of before, or give this part another Id:"
                 " then it learns anew"
             )
-
-    def rest_get(self) -> dict[str, Any]:
-        shown = [incident.snapshot() for incident in islice(self._incidents, _SHOWN)]
-        return super().rest_get() | {
-            "Keys": len(self._models),
-            "Threshold": self._threshold.enter,
-            "Incidents": shown,
-        }
-
-
-_COUNTS = {
-    "scored": 0,
-    "learning": 0,
-    "unscored": 0,
-    "anomalous": 0,
-    "incident.open": 0,
-    "incident.ongoing": 0,
-    "incident.closed": 0,
-    "key.evicted": 0,
-}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, insort
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -70,7 +70,7 @@ class RobustZScore(Detector):
     the window may be outliers and what is expected stays where it is. (B. Iglewicz, D. Hoaglin,
     "How to detect and handle outliers", ASQC, 1993, from where the band of 3.5 is as well.)
 
-    State: the numbers of the window.
+    State: the numbers of the window, each in 16 bytes of memory.
 
     Args:
         window: observations that are kept.
@@ -84,8 +84,8 @@ class RobustZScore(Detector):
         self.usual_threshold = band
         self._window = window
         self._least = least_deviation
-        self._recent: deque[float] = deque()
-        self._ordered: list[float] = []
+        self._recent = array("d")
+        self._ordered = array("d")
 
     def score_one(self, x: Observation, at_ms: int | None = None, /) -> Score:
         ordered = self._ordered
@@ -111,11 +111,11 @@ class RobustZScore(Detector):
         recent.append(x)
         insort(ordered, x)
         if len(recent) > self._window:
-            del ordered[bisect_left(ordered, recent.popleft())]
+            del ordered[bisect_left(ordered, recent.pop(0))]
 
     def snapshot(self) -> Any:
         return list(self._recent)
 
     def restore(self, state: Any, version: int, /) -> None:
-        self._recent = deque(state[-self._window :])
-        self._ordered = sorted(self._recent)
+        self._recent = array("d", state[-self._window :])
+        self._ordered = array("d", sorted(self._recent))

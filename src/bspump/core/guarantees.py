@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bspump.abc.capabilities import Can
 from bspump.abc.errors import ConfigError
@@ -147,6 +147,7 @@ def unmet(pipeline: Pipeline) -> Iterator[ConfigError]:
 
 # Sources
 
+_IDEMPOTENT: Final = "write to an idempotent sink, by a key"
 _STORE = "set `var_dir` in [general], so that checkpoints are kept"
 
 
@@ -154,6 +155,9 @@ def _of_source(source: Source, seen: frozenset[Source]) -> Finding:
     address = source.locate_address()
     can: Can = getattr(source, "Capabilities", Can.NOTHING)
     is_durable = source.Pipeline.is_durable()
+    if Can.RESUME in can and Can.REPEAT in can and is_durable:
+        why = "reads on where the checkpoint was, but may begin something again that was cut off"
+        return Finding(address, Promise.AT_LEAST_ONCE, why, _IDEMPOTENT)
     if Can.RESUME in can and is_durable:
         return Finding(address, Promise.EXACTLY_ONCE, "reads on where the checkpoint was")
     if Can.REDELIVER in can:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -109,6 +109,20 @@ class Client:
         self._last = error
         if error.fatal():
             self.Fatal = error
+
+    @contextlib.contextmanager
+    def fatal_noted(self) -> Iterator[None]:
+        """End the block where the client has become useless, and keep why in `Fatal`.
+
+        The client library raises such an error in whatever call comes first.
+        """
+        kafka = require("confluent_kafka", extra=EXTRA)
+        try:
+            yield
+        except kafka.KafkaException as error:
+            if not error.args[0].fatal():
+                raise
+            self.note(error.args[0])
 
     def check(self) -> None:
         """See that the cluster answers; blocks.

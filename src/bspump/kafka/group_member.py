@@ -191,7 +191,7 @@ class GroupMember:
                 # Asked for in another thread while this one polls, it would wait for ever.
                 self._group = consumer.consumer_group_metadata()
             if self._client.Fatal is not None:
-                raise translated(self._client.Fatal, self._where)
+                self._fail(translated(self._client.Fatal, self._where))
         except kafka.KafkaException as error:
             found = translated(error.args[0], self._where)
             fatal = isinstance(found, ConfigError)
@@ -201,6 +201,8 @@ class GroupMember:
         except RuntimeError as error:
             # The loop is closed: nobody is there any more.
             self._fail(NotConnectedError(f"{self._where}: {error}"))
+        except Exception as error:  # noqa: BLE001 - whoever reads has to know, or waits for ever
+            self._fail(error)
         finally:
             self._is_stopping = True
             consumer.close()
@@ -253,10 +255,11 @@ class GroupMember:
         consumer.resume(consumer.assignment())
 
     def _put(self, messages: list[Any]) -> None:
-        errors = [message.error() for message in messages]
-        if errors.count(None) != len(messages):
-            messages = [m for m, error in zip(messages, errors, strict=True) if error is None]
-            self._errors.extend(translated(e, self._where) for e in errors if e is not None)
+        # An error of the client must not be compared to anything: that raises.
+        errors = [error for message in messages if (error := message.error()) is not None]
+        if errors:
+            messages = [message for message in messages if message.error() is None]
+            self._errors.extend(translated(error, self._where) for error in errors)
         if messages:
             with self._lock:
                 self._batches.append(messages)
@@ -300,7 +303,8 @@ class GroupMember:
         if not answer.cancelled():
             answer.set_result(self._hooks.resume())
 
-    def _revoked(self, _: Any, partitions: Sequence[Any]) -> None:
+    def _revoked(self, consumer: Any, partitions: Sequence[Any]) -> None:
+        self._let_go(consumer, partitions)
         names = {name_of(place.topic, place.partition) for place in partitions}
         self._drop(names)
         if not self._is_stopping:
@@ -309,10 +313,16 @@ class GroupMember:
                 self.Offsets.commit_now({n: o for n, o in position.items() if n in names})
         self._forget(names)
 
-    def _lost(self, _: Any, partitions: Sequence[Any]) -> None:
+    def _lost(self, consumer: Any, partitions: Sequence[Any]) -> None:
+        self._let_go(consumer, partitions)
         names = {name_of(place.topic, place.partition) for place in partitions}
         self._drop(names)
         self._forget(names)
+
+    def _let_go(self, consumer: Any, partitions: Sequence[Any]) -> None:
+        # For the client a partition that is away is still paused, and so it is when it comes back.
+        if self._is_paused and not self._is_stopping:
+            consumer.resume(list(partitions))
 
     def _forget(self, names: Collection[str]) -> None:
         self.Offsets.remove(names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bspump.abc.capabilities import Can
@@ -113,9 +114,7 @@ class KafkaSink(LibrdkafkaConfigurable, EpochSink[KafkaSinkOptions]):
                 transaction = self._new_transaction(client, settings)
                 await in_thread(executor, transaction.prepare)
         except BaseException:
-            if transaction is not None:
-                executor.submit(transaction.close)
-            executor.submit(client.Handle.close)
+            executor.submit(_shut, client, transaction)
             executor.shutdown(wait=False)
             raise
         self._executor, self._transaction = executor, transaction
@@ -205,7 +204,7 @@ class KafkaSink(LibrdkafkaConfigurable, EpochSink[KafkaSinkOptions]):
             if isinstance(source, KafkaSource) and source.Connection is self.Connection:
                 found.append(source.progress_at(position))
         progress = [each for each in found if each is not None]
-        await in_thread(executor, lambda: transaction.commit(epoch, progress))
+        await in_thread(executor, partial(transaction.commit, epoch, progress))
 
     async def committed(self) -> EpochId | None:
         transaction, executor = self._transaction, self._executor
@@ -217,16 +216,11 @@ class KafkaSink(LibrdkafkaConfigurable, EpochSink[KafkaSinkOptions]):
     async def close(self) -> None:
         client, self._client = self._client, None
         executor, self._executor = self._executor, None
+        transaction, self._transaction = self._transaction, None
         if executor is None:
             return
         if client is not None:
-            # What is not confirmed by now belongs to a write that was given up.
-            await in_thread(executor, client.Handle.purge)
-        transaction, self._transaction = self._transaction, None
-        if transaction is not None:
-            await in_thread(executor, transaction.close)
-        if client is not None:
-            await in_thread(executor, client.Handle.close)
+            await in_thread(executor, partial(_shut, client, transaction))
         executor.shutdown(wait=False)
 
     def rest_get(self) -> dict[str, Any]:
@@ -235,6 +229,16 @@ class KafkaSink(LibrdkafkaConfigurable, EpochSink[KafkaSinkOptions]):
 
 KafkaBatchSink = KafkaSink
 """The name of older programs."""
+
+
+def _shut(client: Client, transaction: Transaction | None) -> None:
+    """Disconnect a producer, and abort its transaction; blocks."""
+    producer = client.Handle
+    abort = [] if transaction is None else [transaction.close]
+    # A fatal error is raised by whichever call comes first; what matters was said before.
+    for work in (producer.purge, *abort, producer.close):
+        with client.fatal_noted():
+            work()
 
 
 class _Job:
@@ -271,10 +275,12 @@ class _Job:
         )
         if self._is_cancelled:
             return errors
+        if transaction is not None:
+            transaction.begin()
+        with self._client.fatal_noted():
+            errors.update(self._delivery.run())
         if transaction is None:
-            return {**errors, **self._delivery.run()}
-        transaction.begin()
-        errors.update(self._delivery.run())
+            return errors
         # What a broker has refused spoils all of the transaction, and what the client does not
         # even send for another reason than the message itself shows that it is spoilt.
         is_spoilt = any(not isinstance(error, RejectedError) for error in errors.values())

@@ -113,6 +113,9 @@ class KafkaSource(LibrdkafkaConfigurable, PullSource[KafkaSourceOptions, Positio
     def _client_settings(self) -> dict[str, Any]:
         options = self.Options
         settings = {
+            # What librdkafka waits with before it fetches again when it has enough: a second,
+            # in which a fast reader has read all of it.
+            "fetch.queue.backoff.ms": 10,
             **self.Settings,
             **self.Fixed,
             "group.id": options.group_id,

@@ -140,16 +140,18 @@ class Transaction:
         """
         kafka = require("confluent_kafka", extra=EXTRA)
         until_s = time.monotonic() + (within_s or 0.0)
+        wait_s = 0.0
         while True:
             limit = [] if within_s is None else [max(_AGAIN_S, until_s - time.monotonic())]
             try:
+                self._client.Handle.poll(wait_s)
                 return request(*args, *limit)
             except kafka.KafkaException as raised:
                 error = raised.args[0]
                 if not error.retriable() or time.monotonic() + _AGAIN_S > until_s:
                     self.is_broken = True
                     raise self.instruction(error) from raised
-            self._client.Handle.poll(_AGAIN_S)
+            wait_s = _AGAIN_S
 
     def instruction(self, error: Any) -> PumpError:
         """Return what is to be done about an error after which the transaction is over."""

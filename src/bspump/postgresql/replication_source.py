@@ -71,6 +71,9 @@ class PostgreSQLReplicationSource(PullSource[PostgreSQLReplicationSourceOptions,
         self._snapshot: InitialSnapshot | None = None
         self._alive: asyncio.Task[Any] | None = None
         self._durable_lsn = 0
+        if self.Options.snapshot:
+            # A snapshot that was cut off begins again.
+            vars(self)["Capabilities"] = type(self).Capabilities | Can.REPEAT
 
     async def connect(self) -> None:
         """Begin to read, or with the snapshot; create the publication and the slot before that."""

@@ -6,7 +6,7 @@ import asyncio
 import functools
 
 import pytest
-from steps import NEVER, STEPS, crash_after
+from steps import NEVER, STEPS, crash_after, write
 
 from bspump.abc.errors import ConfigError, TransientError
 from bspump.abc.sink import EpochId
@@ -52,11 +52,9 @@ async def test_a_crash_after_any_step_costs_nothing(database, make, step):
 async def test_a_transaction_that_is_lost_is_written_again(database, make):
     async with Harness(NEVER) as harness:
         pipeline = harness.chain(make())
-        harness.send(numbers(10))
-        await pipeline.flush()
+        await write(harness, numbers(10))
         database.cut()
-        harness.send(numbers(10, first=10))
-        await pipeline.flush()
+        await write(harness, numbers(10, first=10))
         assert stored(database) == []
         await pipeline.checkpoint()
         assert stored(database) == list(range(20))
@@ -66,14 +64,12 @@ async def test_a_transaction_that_is_lost_is_written_again(database, make):
 async def test_a_commit_whose_answer_is_lost_happens_once(database, make, count):
     async with Harness(NEVER) as harness:
         pipeline = harness.chain(make())
-        harness.send(numbers(10))
-        await pipeline.flush()
+        await write(harness, numbers(10))
         sink = next(iter(pipeline.iter_processors()))
         with lose_reply(sink, method="commit") as fault:
             await pipeline.checkpoint()
         assert fault.struck == 1
-        harness.send(numbers(count, first=10))
-        await pipeline.flush()
+        await write(harness, numbers(count, first=10))
         await pipeline.checkpoint()
     assert stored(database) == list(range(10 + count))
 
@@ -119,8 +115,7 @@ async def test_a_row_that_a_deferred_constraint_refuses_spares_the_others(databa
     async with Harness(NEVER) as harness:
         config = {"batch.max_events": 8}
         pipeline = harness.chain(make(**config), config={"on_error": "skip"})
-        harness.send([*numbers(10), {"number": 99}, *numbers(10, first=10)])
-        await pipeline.flush()
+        await write(harness, [*numbers(10), {"number": 99}, *numbers(10, first=10)])
         await pipeline.checkpoint()
         assert [failure.event for failure in harness.errors] == [{"number": 99}]
     assert sorted(stored(database)) == list(range(20))
@@ -134,8 +129,9 @@ async def test_within_a_batch_constraints_stay_deferred(database, make):
     async with Harness(NEVER) as harness:
         pipeline = harness.chain(make(table="tree"))
         for first in (0, 2):
-            harness.send([{"id": first, "parent": first + 1}, {"id": first + 1, "parent": None}])
-            await pipeline.flush()
+            await write(
+                harness, [{"id": first, "parent": first + 1}, {"id": first + 1, "parent": None}]
+            )
         await pipeline.checkpoint()
     assert len(database.execute("SELECT * FROM tree")) == 4
 
@@ -143,10 +139,8 @@ async def test_within_a_batch_constraints_stay_deferred(database, make):
 async def test_refused_rows_spare_their_neighbours_and_the_transaction(database, make):
     async with Harness(NEVER) as harness:
         pipeline = harness.chain(make(), config={"on_error": "skip"})
-        harness.send([*numbers(3), {"number": "three"}, *numbers(3, first=3)])
-        await pipeline.flush()
-        harness.send([{"number": 1, "what": 1}, *numbers(3, first=6)])
-        await pipeline.flush()
+        await write(harness, [*numbers(3), {"number": "three"}, *numbers(3, first=3)])
+        await write(harness, [{"number": 1, "what": 1}, *numbers(3, first=6)])
         await pipeline.checkpoint()
         assert len(harness.errors) == 2
     assert stored(database) == list(range(9))

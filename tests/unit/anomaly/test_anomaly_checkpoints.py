@@ -126,6 +126,18 @@ async def test_what_a_newer_version_learned_is_refused():
             second.restore(state_of(first))
 
 
+async def test_the_state_of_a_newer_processor_is_refused():
+    class Newer(AnomalyDetector):
+        Version = 2
+
+    async with Harness() as harness:
+        pipeline = harness.chain(lambda context, event: event)
+        first = Newer(harness.app, pipeline)
+        first.generate({}, {"value": 1.0}, 1)
+        with pytest.raises(ConfigError, match="of version 2"):
+            AnomalyDetector(harness.app, pipeline).restore(state_of(first))
+
+
 async def test_arguments_that_have_no_part_in_what_was_learned_may_change():
     async with Harness() as harness:
         pipeline = harness.chain(lambda context, event: event)
@@ -138,7 +150,7 @@ async def test_arguments_that_have_no_part_in_what_was_learned_may_change():
         )
         second.restore(state_of(first))
         second.generate({}, {"value": 40.0}, 1)
-        (model,) = second._models.values()
+        (model,) = second._watch._models.values()
         assert model.detector.snapshot() == [float(n) for n in range(21, 41)]
 
 
@@ -151,7 +163,7 @@ async def test_fewer_keys_than_were_kept_keeps_those_seen_last():
             first.generate({}, {"key": key, "value": 1.0}, 1)
         second = AnomalyDetector(harness.app, pipeline, ZScore, config=config | {"max_keys": 2})
         second.restore(state_of(first))
-        assert list(second._models) == ["b", "a"]
+        assert list(second._watch._models) == ["b", "a"]
         second.generate({}, {"key": "a", "value": 1.0}, 1)
         assert second.snapshot().removed == {"c", "d"}
 

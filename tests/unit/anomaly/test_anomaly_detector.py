@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from bspump.abc.errors import ConfigError, ConfigErrors
+from bspump.abc.event_time import BEGIN_MS, EVENT_TIME, WATERMARK
 from bspump.anomaly import (
     ADWIN,
     EWMA,
@@ -127,6 +128,72 @@ async def test_alerts_of_events_without_times_have_none():
     assert out[0]["count"] == 1
 
 
+@pytest.mark.parametrize(
+    ("config", "detector"), [({"incident.cool_down": "1m"}, None), ({}, SeasonalBaseline)]
+)
+async def test_where_time_is_needed_and_there_is_none_the_way_out_is_said(config, detector):
+    async with Harness() as harness:
+        pipeline = harness.chain(
+            partial(AnomalyDetector, detector=detector, config=config), config={"on_error": "skip"}
+        )
+        await pipeline.process({"value": 1.0})
+        assert "set `time`" in str(harness.errors[0].error)
+
+
+def timed(given, lateness_s):
+    """Return contexts as an event time processor writes them."""
+    newest_ms, contexts = BEGIN_MS, []
+    for event in given:
+        newest_ms = max(newest_ms, event["at"])
+        contexts.append({EVENT_TIME: event["at"], WATERMARK: newest_ms - lateness_s * 1000})
+    return contexts
+
+
+async def test_the_time_of_the_context_counts_where_no_field_is_named():
+    given = [*events(USUAL), *events([50.0], start_s=40), *events([10.0] * 40, "b", 41)]
+    async with Harness() as harness:
+        config = {"key": "key", "incident.cool_down": "10s"}
+        pipeline = harness.chain(partial(AnomalyDetector, config=config))
+        # Time has come to 50 s with the event of 55 s, the fifteenth of them.
+        await pipeline.process_many(given[:55], timed(given, 5)[:55])
+        assert [alert["state"] for alert in harness.out()] == ["open"]
+        await pipeline.process_many(given[55:56], timed(given, 5)[55:56])
+        assert [alert["state"] for alert in harness.out()] == ["open", "closed"]
+        assert harness.out()[1]["at_ms"] == 40_000
+
+
+async def test_the_engine_closes_incidents_where_no_event_does():
+    given = [*events(USUAL), *events([50.0], start_s=40)]
+    async with Harness() as harness:
+        seen = []
+        config = {"key": "key", "incident.cool_down": "10s"}
+        pipeline = harness.chain(
+            partial(AnomalyDetector, config=config), lambda context, event: seen.append(context)
+        )
+        await pipeline.process_many(given, timed(given, 5))
+        part = next(pipeline.iter_processors())
+        part.advance(49_999, 0)
+        assert len(seen) == 1
+        part.advance(50_000, 0)
+        assert seen[1] == {EVENT_TIME: 50_000, WATERMARK: 49_999, "clock": "Test.AnomalyDetector"}
+        assert part.rest_get()["Watermark"] == 50_000
+
+
+async def test_an_error_in_a_report_that_no_event_has_caused_is_one_of_the_pipeline():
+    class Broken(AnomalyDetector):
+        def report(self, alert, event):
+            if event is None:
+                raise RuntimeError("no words")
+            return alert
+
+    given = events([*USUAL, 50.0])
+    async with Harness() as harness:
+        pipeline = harness.chain(partial(Broken, config={"incident.cool_down": "10s"}))
+        await pipeline.process_many(given, timed(given, 5))
+        next(pipeline.iter_processors()).advance(60_000, 0)
+        assert "no words" in str(harness.errors[0].error)
+
+
 async def test_typed_events_are_scored_too():
     class Reading(msgspec.Struct):
         key: str
@@ -180,6 +247,14 @@ async def test_keys_that_were_not_seen_for_longest_make_room():
     out, counts = await found(given, {"max_keys": 3})
     assert states(out) == [("k9", "open")]
     assert counts["key.evicted"] == 8
+
+
+async def test_a_key_that_is_seen_again_stays():
+    given = [e for key in "aba" for e in events(USUAL, key)]
+    given += events(USUAL, "c") + events([50.0], "a", 50) + events([50.0], "b", 51)
+    out, _ = await found(given, {"max_keys": 2})
+    assert states(out)[0] == ("a", "open")
+    assert len({alert["key"] for alert in out}) == 1
 
 
 async def test_an_incident_of_a_key_that_makes_room_is_closed():
@@ -274,8 +349,6 @@ async def test_a_configured_forest_takes_its_limits_as_json():
 @pytest.mark.parametrize(
     ("config", "detector", "message"),
     [
-        ({"incident.cool_down": "1m"}, None, "events have no time"),
-        ({}, SeasonalBaseline, "used by: SeasonalBaseline"),
         ({"value": "x, y"}, ZScore, "takes single numbers"),
         ({"parameters.widow": "3"}, None, "did you mean 'window'"),
         ({"parameters.window": "many"}, None, "parameters.window"),
@@ -303,8 +376,10 @@ async def test_gauges_show_keys_incidents_and_the_threshold():
     async with Harness() as harness:
         config = {"key": "key", "threshold.rate": 0.1}
         pipeline = harness.chain(partial(AnomalyDetector, config=config))
-        values = next(pipeline.iter_processors())._gauge.values
+        part = next(pipeline.iter_processors())
+        values = part._gauge.values
         assert values == {"keys": 0, "incidents": 0, "threshold": math.inf}
         await pipeline.process_many(events(USUAL, "b") + events([*USUAL * 4, 50.0]))
+        part.advance(BEGIN_MS, 0)  # As the engine does now and then.
         assert (values["keys"], values["incidents"]) == (2, 1)
         assert 0.5 < values["threshold"] < 3

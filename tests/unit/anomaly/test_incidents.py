@@ -41,6 +41,7 @@ def seen(drawing, **rules):
         (".#.#..", {}, [(1, "open"), (2, "closed"), (3, "open"), (4, "closed")]),
         # So many anomalies without a break.
         (".##.##..", {"min_events": 3}, []),
+        (".##.##..", {"min_events": 3, "cool_down_ms": 4000}, []),
         (".##-##..", {"min_events": 3}, [(3, "open"), (6, "closed")]),
         (".##.###.", {"min_duration_ms": 2000}, [(6, "open"), (7, "closed")]),
         # Quiet for so long.

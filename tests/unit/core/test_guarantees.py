@@ -228,3 +228,15 @@ async def test_what_is_required_is_enforced_before_anything_starts(require, part
     assert opened == []
     assert f"[pipeline:Test] require = {require}: the pipeline promises" in str(caught.value)
     assert "what to do: " in str(caught.value)
+
+
+@virtual_time
+async def test_a_source_that_may_begin_something_again_promises_at_least_once():
+    class Repeating(MemorySource):
+        Capabilities = MemorySource.Capabilities | Can.REPEAT
+
+    async with Harness(store=MemoryStateStore()) as harness:
+        pipeline = harness.chain(Repeating, epoch)
+        found = guarantee_of(pipeline)
+        assert found.promise is Promise.AT_LEAST_ONCE
+        assert "begin something again" in found.findings[0].why
