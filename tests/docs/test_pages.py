@@ -15,6 +15,8 @@ from bspump.core.assembly import PipelineOptions
 ROOT = Path(__file__).parents[2]
 PAGES = [
     ROOT / "README.md",
+    ROOT / "docs/anomalies.md",
+    ROOT / "docs/delivery.md",
     ROOT / "docs/errors-of-events.md",
     ROOT / "docs/guarantees.md",
     ROOT / "docs/life-of-an-event.md",

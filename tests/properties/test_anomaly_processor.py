@@ -22,17 +22,25 @@ DETECTORS = {
     "adwin": lambda: ADWIN(clock=1, delta=0.9, least_part=2),
 }
 
-events = st.lists(
-    st.fixed_dictionaries(
-        {
-            "key": st.sampled_from(["a", "b", "c", "d", None, 1]),
-            "group": st.sampled_from(["x", "y"]),
-            "at": st.integers(0, 100).map(lambda s: s * 1000) | st.none(),
-            "value": st.sampled_from([1.0, 1.5, 2.0, 2.5, 3.0, 50.0, 60.0]) | st.none(),
-        }
-    ),
-    max_size=60,
+
+def placed(drawn):
+    """Return events whose times go on by steps, now and then back."""
+    at_ms, found = 0, []
+    for step_s, event in drawn:
+        at_ms += 1000 * (step_s or 0)
+        found.append(event | {"at": None if step_s is None else at_ms})
+    return found
+
+
+observations = st.fixed_dictionaries(
+    {
+        "key": st.sampled_from(["a", "b", "c", "d", None, 1]),
+        "group": st.sampled_from(["x", "y"]),
+        "value": st.sampled_from([1.0, 1.5, 2.0, 2.5, 3.0, 50.0, 60.0]) | st.none(),
+    }
 )
+steps = st.integers(0, 3) | st.sampled_from([-4, 7, 40]) | st.none()
+events = st.lists(st.tuples(steps, observations), max_size=60).map(placed)
 options = st.fixed_dictionaries(
     {
         "key": st.just("key"),

@@ -18,7 +18,8 @@ from .errors import ConfigError, ProcessingError
 from .processor import Generator, Processor
 
 if TYPE_CHECKING:
-    from .host import Application, Context, Event, Pipeline
+    from .component import Component
+    from .host import Application, Event, Pipeline
 
 EVENT_TIME: Final = "event_time_ms"
 """In the context of an event: its time."""
@@ -36,20 +37,12 @@ END_MS: Final = (1 << 63) - 1
 """The watermark after the last event; as a time to wait for: never."""
 
 
-def event_time_ms(context: Context, who: Any) -> int:
-    """Return the time of an event.
-
-    Raises:
-        ProcessingError: nobody gave it one before it came to `who`.
-    """
-    try:
-        at_ms: int = context[EVENT_TIME]
-    except KeyError:
-        raise ProcessingError(
-            f"{who.locate_address()}: the event has no time\n"
-            "  what to do: put a `bspump.window.EventTime` somewhere before it in the pipeline"
-        ) from None
-    return at_ms
+def no_time(who: Component) -> ProcessingError:
+    """Return the error of an event that comes to `who` and has no time."""
+    return ProcessingError(
+        f"{who.locate_address()}: the event has no time\n"
+        "  what to do: put a part that gives events their time somewhere before it in the pipeline"
+    )
 
 
 class TimeSource(Processor):

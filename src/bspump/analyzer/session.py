@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 class SessionAnalyzer(Analyzer):
     """Take notes in named records, the `SessionMatrix` called `self.Sessions`.
 
-    Whoever opens a row closes it: `self.Sessions.close_row(name)`. `bspump.window` has sessions
-    that close themselves.
+    Whoever opens a row closes it: `self.Sessions.close_row(name)`.
 
     Args:
         matrix_id: a matrix that is registered; default is one of its own, `<Id>Matrix`.

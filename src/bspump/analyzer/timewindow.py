@@ -18,7 +18,7 @@ class TimeWindowAnalyzer(Analyzer):
 
     `evaluate` finds the row by name and the column by the time of the event, and changes that
     cell of `self.TimeWindow.Array`; `analyze` reads the array. See `TimeWindowMatrix` for when
-    the window moves; `bspump.window` has windows that emit what was in them.
+    the window moves.
 
     Args:
         matrix_id: a matrix that is registered; default is one of its own, `<Id>Matrix`.

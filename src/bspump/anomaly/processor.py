@@ -172,8 +172,7 @@ class AnomalyDetector(TimedProcessor):
         if self._needs_time:
             raise ProcessingError(
                 f"{self._address}: the event has no time\n"
-                "  what to do: set `time` to the field with Unix milliseconds, or put a"
-                " `bspump.window.EventTime` somewhere before it in the pipeline"
+                "  what to do: set `time` to the field with Unix milliseconds"
             )
         return None, BEGIN_MS
 

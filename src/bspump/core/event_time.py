@@ -13,7 +13,7 @@ way from there. A pipeline that is held back is left alone: its events have to c
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
@@ -172,4 +172,4 @@ def explain(pipeline: Pipeline) -> Iterator[dict[str, Any]]:
             yield part.rest_get()
 
 
-__all__: Collection[str] = ["EventTimeOptions", "EventTimeService", "PipelineTime", "explain"]
+__all__ = ["EventTimeOptions", "EventTimeService", "PipelineTime", "explain"]

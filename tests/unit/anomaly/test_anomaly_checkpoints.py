@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 
 from bspump.abc.errors import ConfigError
+from bspump.abc.event_time import EVENT_TIME, WATERMARK
 from bspump.abc.state import PartState
 from bspump.anomaly import AnomalyDetector, HalfSpaceTrees, HoltWinters, RobustZScore, ZScore
 from bspump.testing import (
@@ -110,6 +111,21 @@ async def test_what_another_detector_learned_is_refused_with_a_way_out(before, a
         with pytest.raises(ConfigError, match="of another detector") as caught:
             second.restore(state_of(first))
         assert "give this part another Id" in str(caught.value)
+
+
+async def test_an_incident_that_was_kept_cools_down_without_another_event():
+    config = {"warm_up": 5, "incident.cool_down": "10s"}
+    make = partial(AnomalyDetector, detector=ZScore, config=config)
+    async with Harness() as harness:
+        first = make(harness.app, harness.chain(lambda context, event: event, id="First"))
+        for at_s, value in enumerate([1.0, 2.0, 1.0, 2.0, 1.0, 50.0]):
+            at_ms = at_s * 1000
+            first.generate({EVENT_TIME: at_ms, WATERMARK: at_ms}, {"value": value}, 1)
+        second = next(harness.chain(make, id="Second").iter_processors())
+        second.restore(state_of(first))
+        second.advance(15_000, 0)
+        (closed,) = harness.out("Second.Out")
+        assert (closed["state"], closed["last_ms"]) == ("closed", 5000)
 
 
 async def test_what_a_newer_version_learned_is_refused():
