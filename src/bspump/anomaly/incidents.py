@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from .detector import Score
 
 _NAMED_KEYS = 20
+_SPARE = 64
 
 Alert = dict[str, Any]
 
@@ -161,9 +162,16 @@ class Incidents:
         return incident
 
     def _watch(self, incident: Incident) -> None:
-        if self._rules.cool_down_ms:
-            due_ms = incident.last_ms + self._rules.cool_down_ms
-            heapq.heappush(self._due, (due_ms, incident.number, incident.group))
+        if not self._rules.cool_down_ms:
+            return
+        heapq.heappush(self._due, self._entry(incident))
+        if len(self._due) > 2 * len(self._groups) + _SPARE:
+            # Most are of incidents that never opened.
+            self._due = [self._entry(each) for each in self._groups.values()]
+            heapq.heapify(self._due)
+
+    def _entry(self, incident: Incident) -> tuple[int, int, Hashable]:
+        return incident.last_ms + self._rules.cool_down_ms, incident.number, incident.group
 
     def _make_room(self) -> list[Alert]:
         if len(self._groups) < self._rules.most:
@@ -197,9 +205,9 @@ class Incidents:
     def advance(self, now_ms: int) -> list[Alert]:
         """Close what has cooled down; `now_ms` is the newest time of the stream."""
         alerts: list[Alert] = []
-        due = self._due
-        while due and due[0][0] <= now_ms:
-            _, number, group = heapq.heappop(due)
+        # Another list may take its place meanwhile.
+        while self._due and self._due[0][0] <= now_ms:
+            _, number, group = heapq.heappop(self._due)
             incident = self._groups.get(group)
             if incident is None or incident.number != number:
                 continue

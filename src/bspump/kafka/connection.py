@@ -10,10 +10,11 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from bspump.abc.connection import Connection
+from bspump.abc.errors import ConfigError
 from bspump.abc.extras import require
 from bspump.abc.options import Options
 
-from .errors import translated, translated_connecting
+from .errors import kind_of, translated, translated_connecting
 from .options import KafkaConnectionOptions
 from .settings import EXTRA, LibrdkafkaConfigurable
 
@@ -56,17 +57,18 @@ class KafkaConnection(LibrdkafkaConfigurable, Connection):
         """Make a client; it connects on its own.
 
         Args:
-            kind: class in the client library: `Consumer`, `Producer`.
+            kind: class in the client library: `Consumer`, `Producer`, `AdminClient`.
             own: the properties of the source or sink.
 
         Raises:
             ConfigError: the properties do not go together.
         """
         kafka = require("confluent_kafka", extra=EXTRA)
+        place = require("confluent_kafka.admin", extra=EXTRA) if kind == "AdminClient" else kafka
         client = Client(self.Where, self.Options.connect_timeout)
         settings = {**self.settings(own), "error_cb": client.note, "logger": _CLIENT_LOG}
         try:
-            client.Handle = getattr(kafka, kind)(settings)
+            client.Handle = getattr(place, kind)(settings)
         except kafka.KafkaException as error:
             raise translated(error.args[0], self.Where) from error
         return client
@@ -103,12 +105,17 @@ class Client:
         self.Fatal: Any = None
         self._where, self._timeout_s = where, timeout_s
         self._last: Any = None
+        self._refusal: Any = None
 
     def note(self, error: Any) -> None:
         """Keep an error that belongs to no request; librdkafka logs it, too."""
-        self._last = error
+        # That all brokers are down is told after each reason why.
+        if self._last is None or error.name() != "_ALL_BROKERS_DOWN":
+            self._last = error
         if error.fatal():
             self.Fatal = error
+        if kind_of(error) is ConfigError:
+            self._refusal = error
 
     @contextlib.contextmanager
     def fatal_noted(self) -> Iterator[None]:
@@ -135,9 +142,11 @@ class Client:
         try:
             self.Handle.list_topics(timeout=self._timeout_s)
         except kafka.KafkaException as error:
-            # A timeout says nothing; what is behind it was told before.
-            reason = self._last if self._last is not None else error.args[0]
-            raise translated_connecting(reason, self._where) from error
+            # A timeout says nothing. What is behind it is told to `note`, but only in a poll.
+            with self.fatal_noted():
+                self.Handle.poll(0)
+            known = [each for each in (self._refusal, self._last) if each is not None]
+            raise translated_connecting((*known, error.args[0])[0], self._where) from error
 
 
 async def in_thread(executor: Executor, work: Callable[[], Any]) -> Any:

@@ -174,8 +174,9 @@ class KafkaTopicInitializer(Configurable):
 
     def _admin(self) -> Any:
         own = {"client.id": self.Options.client_id}
-        admin = require("confluent_kafka.admin", extra=EXTRA).AdminClient
-        return admin(self.Connection.settings(own))
+        client = self.Connection.make_client("AdminClient", own)
+        client.check()
+        return client.Handle
 
     def _existing(self, admin: Any) -> set[str]:
         kafka = require("confluent_kafka", extra=EXTRA)

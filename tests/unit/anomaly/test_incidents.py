@@ -172,6 +172,15 @@ def test_one_incident_more_than_there_may_be_closes_the_oldest():
     assert len(incidents.snapshot()["incidents"]) == 2
 
 
+def test_what_never_opened_is_not_remembered():
+    incidents = Incidents(Rules(min_events=2, cool_down_ms=1_000_000))
+    for at_s in range(10_000):
+        incidents.note("a", finding("a", at_s, 5.0 if at_s % 2 else 0.0), ENTER, LEAVE)
+        assert len(incidents._due) < 100
+    incidents.note("a", finding("a", 10_000, 5.0), ENTER, LEAVE)
+    assert [alert["state"] for alert in incidents.advance(11_000_000)] == ["closed"]
+
+
 def test_a_snapshot_does_not_change_any_more():
     incidents = Incidents(Rules())
     incidents.note("all", finding("a", 1, 5.0), ENTER, LEAVE)
