@@ -6,6 +6,7 @@ import json
 import uuid
 
 import pytest
+from kafka_reading import committed
 
 confluent_kafka = pytest.importorskip("confluent_kafka")
 pytest.importorskip("confluent_kafka.admin")
@@ -66,29 +67,6 @@ def stored(server, topic):
                 values.append(message.value())
                 last = message.offset()
         return values
-    finally:
-        consumer.close()
-
-
-def committed(server, topic):
-    """Return the values of a topic of one partition that belong to committed transactions."""
-    consumer = confluent_kafka.Consumer(
-        {
-            "bootstrap.servers": server.bootstrap_servers,
-            "group.id": uuid.uuid4().hex,
-            "enable.partition.eof": True,
-        }
-    )
-    try:
-        consumer.assign([confluent_kafka.TopicPartition(topic, 0, 0)])
-        values = []
-        while True:
-            message = consumer.poll(20)
-            assert message is not None
-            if message.error() is not None:
-                assert message.error().code() == confluent_kafka.KafkaError._PARTITION_EOF
-                return values
-            values.append(message.value())
     finally:
         consumer.close()
 

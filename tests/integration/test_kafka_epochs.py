@@ -7,6 +7,7 @@ import functools
 import uuid
 
 import pytest
+from kafka_reading import committed
 from steps import NEVER, STEPS, crash_after, write
 
 confluent_kafka = pytest.importorskip("confluent_kafka")
@@ -82,23 +83,6 @@ def consumer_of(server, group):
             "enable.auto.commit": False,
         }
     )
-
-
-def committed(server, topic):
-    """Return the values that a reader of committed transactions sees."""
-    consumer = consumer_of(server, uuid.uuid4().hex)
-    try:
-        consumer.assign([confluent_kafka.TopicPartition(topic, 0, 0)])
-        values = []
-        while True:
-            message = consumer.poll(20)
-            assert message is not None
-            if message.error() is not None:
-                assert message.error().code() == confluent_kafka.KafkaError._PARTITION_EOF
-                return values
-            values.append(message.value())
-    finally:
-        consumer.close()
 
 
 def group_offset(server, group, topic):

@@ -13,8 +13,7 @@ class Can(Flag):
     `IDENTIFY` (what it brings again is known by its id and dropped), `REPEAT` (it may bring again
     what a checkpoint has covered), `END` (its input is bounded).
     Of sinks: `PARTIAL` (one bad event spares its neighbours), `IDEMPOTENT` (a repeated batch
-    changes nothing), `REWIND` (what was written after the last checkpoint is taken back by
-    `restore`). That a sink is transactional is said by its class.
+    changes nothing). That a sink is transactional is said by its class.
     """
 
     NOTHING = 0
@@ -24,6 +23,5 @@ class Can(Flag):
     END = auto()
     PARTIAL = auto()
     IDEMPOTENT = auto()
-    REWIND = auto()
     IDENTIFY = auto()
     REPEAT = auto()

@@ -180,7 +180,8 @@ class Pipeline(Protocol):
     async def settle(self) -> None:
         """Wait until nothing is in flight and every sink has made durable what it has taken.
 
-        A transactional sink does so at a checkpoint, so one is taken then.
+        Where a checkpoint makes it durable, one is taken: for transactional sinks, and for what
+        processors and connected pipelines have taken.
         """
 
     def is_finished(self) -> bool:

@@ -7,7 +7,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bspump.abc.errors import ConfigError, ProcessingError
-from bspump.abc.event_time import BEGIN_MS, EVENT_TIME, WATERMARK, TimedProcessor, check_version
+from bspump.abc.event_time import BEGIN_MS, EVENT_TIME, WATERMARK
+from bspump.abc.processor import Generator
 from bspump.abc.state import PartState, Snapshot
 
 from .detector import UNKNOWN, Detector, Observation
@@ -34,7 +35,7 @@ _TIMES = ("since_ms", "last_ms", "duration_ms", "at_ms")
 _SHOWN = 100
 
 
-class AnomalyDetector(TimedProcessor):
+class AnomalyDetector(Generator):
     """Score events against what is usual for their key, and report incidents.
 
     Each key has a detector of its own. An observation whose score is beyond a threshold is an
@@ -84,6 +85,7 @@ class AnomalyDetector(TimedProcessor):
         config: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(app, pipeline, id, config)
+        self._watermark_ms, self._address = BEGIN_MS, self.locate_address()
         options = self.Options
         make = detector or detector_factory(
             options.detector, options.parameters, used_by=self._address
@@ -100,6 +102,7 @@ class AnomalyDetector(TimedProcessor):
         self._counter = metrics.create_counter("bspump.anomaly", tags, dict.fromkeys(_COUNTS, 0))
         self._gauge = metrics.create_gauge("bspump.anomaly.state", tags)
         self._measure()
+        app.PubSub.subscribe("Application.tick!", self._on_tick)
 
     def _check(self) -> None:
         kind = self._watch.kind
@@ -240,7 +243,8 @@ class AnomalyDetector(TimedProcessor):
     def _name(self, number: int) -> str:
         return f"{self._address}:{number}"
 
-    def advance(self, watermark_ms: int, now_ms: int) -> None:
+    def advance(self, watermark_ms: int) -> None:
+        """Let time come to `watermark_ms` where no event brings it; not if `time` is read."""
         if not self._reads_time:
             before_ms = self._watermark_ms
             self._let_out(self._pass(watermark_ms), before_ms)
@@ -262,20 +266,25 @@ class AnomalyDetector(TimedProcessor):
                 continue
             for reported in reports:
                 if self._has_time and not self._reads_time:
-                    self.hand_on(reported, due_ms, before_ms)
+                    context = {EVENT_TIME: due_ms, WATERMARK: before_ms}
                 else:
-                    self.Pipeline.inject({}, reported, (self.PipelineDepth or 0) + 1)
+                    context = {}
+                self.Pipeline.inject(context, reported, (self.PipelineDepth or 0) + 1)
         self._measure()
 
     # What others see
+
+    def _on_tick(self, _message: str) -> None:
+        self._measure()
 
     def _measure(self) -> None:
         self._gauge.set("keys", self._watch.key_count)
         self._gauge.set("incidents", self._watch.open_count)
         self._gauge.set("threshold", self._watch.threshold.enter)
 
-    def explain(self) -> dict[str, Any]:
-        return super().explain() | {
+    def rest_get(self) -> dict[str, Any]:
+        return super().rest_get() | {
+            "Watermark": self._watermark_ms if self._watermark_ms > BEGIN_MS else None,
             "Keys": self._watch.key_count,
             "Threshold": self._watch.threshold.enter,
             "Incidents": [each.snapshot() for each in islice(self._watch.incidents(), _SHOWN)],
@@ -299,8 +308,8 @@ class AnomalyDetector(TimedProcessor):
         return Snapshot(version=self.Version, value=value, changed=changed, removed=removed)
 
     def restore(self, state: PartState) -> None:
-        check_version(self, state.version, self.Version)
         kept = state.value
+        self._check_version(state.version)
         self._check_detector(kept)
         self._watermark_ms = kept["watermark_ms"]
         self._has_time = kept["has_time"] or self._reads_time
@@ -308,6 +317,14 @@ class AnomalyDetector(TimedProcessor):
         # Keys that there is no room for any more are gone.
         self._has_changed = bool(self._watch.evicted)
         self._measure()
+
+    def _check_version(self, stored: int) -> None:
+        if stored > self.Version:
+            raise ConfigError(
+                f"{self._address}: its state is of version {stored} [{ConfigError.Code}]\n"
+                f"  expected: at most {self.Version}\n"
+                "  what to do: run the program that wrote it, or a newer one"
+            )
 
     def _check_detector(self, kept: Mapping[str, Any]) -> None:
         kind = self._watch.kind

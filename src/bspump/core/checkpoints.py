@@ -31,6 +31,9 @@ log = get_logger(__name__)
 STORE_NAME = "state.sqlite"
 """The name of the store in `var_dir`."""
 
+_AGAIN_S = 1.0
+"""So long after an error that was called harmless a checkpoint is tried again."""
+
 _LAST_SHARE = 0.5
 """Of the time that a stop may take: for a last checkpoint."""
 
@@ -148,6 +151,10 @@ class CheckpointService(Service, Configurable):
                 return
             for each in group.pipelines:
                 await each.error_cleared()
+        if not self.is_at_rest(pipeline):
+            # There is to be no other one, but what was taken is to be written all the same.
+            await pipeline.Flow.drained()
+            await pipeline.flush()
 
     def is_at_rest(self, pipeline: Pipeline) -> bool:
         """Tell whether the pipeline has had its last checkpoint."""
@@ -214,7 +221,10 @@ class CheckpointService(Service, Configurable):
                 self._forget(group, asyncio.current_task())
                 return await group.take()
         except Exception as error:  # noqa: BLE001 - shown; the operator may clear it
-            group.pipelines[0].set_error(None, None, error)
+            first = group.pipelines[0]
+            first.set_error(None, None, error)
+            if not first.has_error():
+                await first.Clock.sleep(_AGAIN_S)
             return False
 
     async def _prepare(self, group: Group) -> None:

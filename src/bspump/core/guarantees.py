@@ -225,8 +225,6 @@ def _of_sink(pipeline: Pipeline) -> Finding:
     can: Can = getattr(sink, "Capabilities", Can.NOTHING)
     if Can.IDEMPOTENT in can:
         return Finding(address, Promise.EXACTLY_ONCE, "what is written again changes nothing")
-    if Can.REWIND in can:
-        return Finding(address, Promise.EXACTLY_ONCE, "takes back what no checkpoint has")
     if hasattr(sink, "may_feed"):
         return Finding(address, Promise.EXACTLY_ONCE, "hands on to pipelines with its checkpoints")
     if isinstance(sink, EpochSink | TwoPhaseSink) and sink.is_transactional():

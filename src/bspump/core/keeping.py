@@ -56,24 +56,24 @@ class StoreKeeper(Keeper):
 
     def __init__(self, store: StateStore, recovery: Recovery) -> None:
         self._store, self._recovery = store, recovery
-        self._numbers: dict[str, int] = {}
         # Of a part that cannot be stored something is lost with each snapshot that is refused.
-        self._refused: Exception | None = None
+        self._refused: dict[str, Exception] = {}
 
     @property
     def lineage(self) -> str:  # type: ignore[override]
         return self._store.lineage
 
     def freeze(self, part: Stateful, states: dict[str, FrozenState]) -> None:
-        if self._refused is not None:
-            raise self._refused
-        address, snapshot = part.locate_address(), part.snapshot()
+        address = part.locate_address()
+        if address in self._refused:
+            raise self._refused[address]
+        snapshot = part.snapshot()
         if snapshot is None:
             return
         try:
             frozen = self._store.freeze(address, snapshot)
         except Exception as error:
-            self._refused = error
+            self._refused[address] = error
             raise
         older = states.get(address)
         states[address] = frozen if older is None else older.followed_by(frozen)
@@ -81,8 +81,7 @@ class StoreKeeper(Keeper):
     async def number(self, group: Group) -> int:
         addresses = [part.locate_address() for p in group.pipelines for part in parts_of(p)]
         await self._insist(group, lambda: self._recovery.gather(group.name, addresses))
-        self._numbers[group.name] = self._recovery.last_epoch(group.name) + 1
-        return self._numbers[group.name]
+        return self._recovery.last_epoch(group.name) + 1
 
     async def commit(self, group: Group, epoch: Epoch) -> None:
         await self._insist(group, lambda: self._store.commit(epoch))

@@ -303,9 +303,10 @@ class Pipeline(Checkpointing):
     async def settle(self) -> None:
         """Wait until nothing is in flight and every sink has made durable what it has taken.
 
-        A transactional sink does so at a checkpoint, so one is taken then.
+        Where a checkpoint makes it durable, one is taken: for transactional sinks, and for what
+        processors and connected pipelines have taken.
         """
-        if self.transactions():
+        if self.is_durable() or self.transactions():
             await self.checkpoint()
         else:
             await self.Flow.drained()

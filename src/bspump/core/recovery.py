@@ -67,6 +67,7 @@ class Recovery:
         for address in forget:
             if address in self._group_of:
                 group = self._group_of[address]
+                log.warning("forgotten; take it out of [checkpoint] forget now", address=address)
                 await self._store.drop(group, address)
                 await self._load(group)
         errors = [error for each in pipelines.values() for error in self._misfits(each)]

@@ -29,14 +29,8 @@ class MemoryTable:
     Prepared: dict[str, list[Any]] = field(default_factory=dict)
 
 
-class MemoryEpochSink(RemoteDouble, EpochSink[TransactionalSinkOptions]):
-    """Keep the events of a transaction in a table, together with its epoch.
-
-    A transaction ends with the connection; what was written in it is gone then.
-
-    Args:
-        table: the far side; it outlives the sink.
-    """
+class _Transactional(RemoteDouble):
+    """What both have in common: a table, and what was written to it and is not seen yet."""
 
     def __init__(
         self,
@@ -53,6 +47,16 @@ class MemoryEpochSink(RemoteDouble, EpochSink[TransactionalSinkOptions]):
     async def write(self, batch: Batch) -> None:
         self._check_connected()
         self._open += batch.events
+
+
+class MemoryEpochSink(_Transactional, EpochSink[TransactionalSinkOptions]):
+    """Keep the events of a transaction in a table, together with its epoch.
+
+    A transaction ends with the connection; what was written in it is gone then.
+
+    Args:
+        table: the far side; it outlives the sink.
+    """
 
     async def commit(self, epoch: EpochId, positions: Mapping[str, Any]) -> None:
         self._check_connected()
@@ -69,28 +73,12 @@ class MemoryEpochSink(RemoteDouble, EpochSink[TransactionalSinkOptions]):
         self._open = []
 
 
-class MemoryTwoPhaseSink(RemoteDouble, TwoPhaseSink[TransactionalSinkOptions]):
+class MemoryTwoPhaseSink(_Transactional, TwoPhaseSink[TransactionalSinkOptions]):
     """Keep the events of a transaction aside until they are committed, also over a crash.
 
     Args:
         table: the far side; it outlives the sink.
     """
-
-    def __init__(
-        self,
-        app: Application,
-        pipeline: Pipeline,
-        table: MemoryTable,
-        id: str | None = None,
-        config: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(app, pipeline, id, config)
-        self.Table = table
-        self._open: list[Any] = []
-
-    async def write(self, batch: Batch) -> None:
-        self._check_connected()
-        self._open += batch.events
 
     async def prepare(self, epoch: EpochId) -> str | None:
         self._check_connected()

@@ -180,6 +180,33 @@ async def test_nothing_is_acknowledged_before_the_checkpoint_is_stored():
 
 
 @virtual_time
+async def test_what_is_settled_is_kept_by_a_checkpoint_if_processors_remember_it():
+    store = MemoryStateStore()
+    async with Harness(store=store) as harness:
+        pipeline = harness.chain(Counter)
+        await pipeline.process("one")
+        await pipeline.settle()
+        await harness.crash()
+    assert await live(store, 1) == [2]
+
+
+@virtual_time
+async def test_a_state_that_cannot_be_kept_is_the_trouble_of_its_own_pipelines():
+    class Odd(Counter):
+        def snapshot(self):
+            return Snapshot(value=object())
+
+    async with Harness(store=MemoryStateStore()) as harness:
+        harness.chain(Odd, id="Odd")
+        good = harness.chain(id="Good")
+        harness.send([1], to="Odd.*In")
+        harness.send([1, 2], to="Good.*In")
+        await harness.advance(5)
+        assert {failure.pipeline_id for failure in harness.errors} == {"Odd"}
+        assert good.Sources[0].Acknowledged[-1] == 2
+
+
+@virtual_time
 async def test_a_disk_that_is_full_delays_checkpoints_and_nothing_else():
     from bspump.abc.errors import TransientError
 

@@ -53,10 +53,6 @@ class Remembering(bspump.Processor):
         return Snapshot(value=1)
 
 
-class Rewinding(MemoryBatchSink):
-    Capabilities = Can.REWIND
-
-
 epoch = partial(MemoryEpochSink, table=MemoryTable())
 two_phase = partial(MemoryTwoPhaseSink, table=MemoryTable())
 upsert = partial(MemoryUpsertSink, key=str)
@@ -75,7 +71,6 @@ def harness_with(*, durable):
         ([MemorySource, epoch], EXACT, MOST),
         ([MemorySource, two_phase], EXACT, MOST),
         ([MemorySource, upsert], EXACT, MOST),
-        ([MemorySource, Rewinding], EXACT, MOST),
         ([MemorySource, bspump.common.NullSink], EXACT, MOST),
         ([MemorySource, MemoryBatchSink], LEAST, MOST),
         ([MemorySource, Remembering, epoch], EXACT, MOST),
