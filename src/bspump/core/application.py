@@ -19,6 +19,7 @@ from .checkpoints import CheckpointService
 from .clock import SystemClock
 from .config import Configuration
 from .dead_letters import DeadLetterService
+from .event_time import EventTimeService
 from .log import configure_logging, get_logger
 from .logging_options import LoggingConfig
 from .metrics import MetricsService
@@ -100,6 +101,7 @@ class BSPumpApplication:
         self.StartChecks = StartChecks(self)
         self.CheckpointService = CheckpointService(self)
         self.DeadLetters = DeadLetterService(self)
+        self.EventTimeService = EventTimeService(self)
         self.PumpService = BSPumpService(self)
         if self.Inspector is not None:
             self.Inspector.made(self)

@@ -196,6 +196,14 @@ class Flow:
         futures = len(self.futures - self.gate.waiting)
         return futures + len(self.backlog) + sum(map(len, self._segments))
 
+    def oldest_contexts(self) -> list[Context]:
+        """Return the context of what has entered each asynchronous processor first, and is there.
+
+        What is held back elsewhere is so only while the gate is closed.
+        """
+        oldest = [segment.oldest_context() for segment in self._segments]
+        return [context for context in oldest if context is not None]
+
     def _gate_opened(self) -> None:
         self.backlog.wake()
         self.changed()

@@ -68,6 +68,7 @@ class Run:
         """Give back what a checkpoint has kept; False if the run is to end before that."""
         pipeline, checkpoints = self._pipeline, self._pipeline.App.CheckpointService
         checkpoints.follow(pipeline)
+        pipeline.App.EventTimeService.follow(pipeline)
         while checkpoints.is_durable and not self.is_stopping():
             try:
                 return await self.unless(self.stopping(), checkpoints.recover(pipeline))

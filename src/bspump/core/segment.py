@@ -7,6 +7,7 @@ from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any
 
 from bspump.abc.errors import NotConnectedError, TransientError
+from bspump.abc.event_time import WATERMARK
 from bspump.abc.host import Context, Event
 from bspump.abc.options import Options
 from bspump.abc.processor import AsyncOptions, AsyncProcessor
@@ -59,6 +60,10 @@ class AsyncSegment:
     def __len__(self) -> int:
         """Return how many events are in flight."""
         return len(self._in_flight)
+
+    def oldest_context(self) -> Context | None:
+        """Return the context of the event that has been in flight for the longest time."""
+        return next(iter(self._in_flight)).context if self._in_flight else None
 
     def submit(self, context: Context, event: Event) -> None:
         """Take an event."""
@@ -140,12 +145,20 @@ class AsyncSegment:
             return
         for each in done:
             del self._in_flight[each]
+            if not self._options.ordered:
+                self._hold_time(each.context)
         try:
             self._hand_on(done)
         finally:
             if len(self._in_flight) < self._options.concurrency:
                 self._flow.gate.open(self)
             self._flow.changed()
+
+    def _hold_time(self, context: Context) -> None:
+        """Let an event that overtakes others carry no later a watermark than they do."""
+        oldest = self.oldest_context()
+        if oldest is not None and WATERMARK in oldest and WATERMARK in context:
+            context[WATERMARK] = min(context[WATERMARK], oldest[WATERMARK])
 
     def _hand_on(self, done: list[_Slot]) -> None:
         events: list[Event] = []
