@@ -59,7 +59,7 @@ check: $(STAMP)  ## lint, types, architecture, spelling
 	$(BIN)/python -m pytest -q tests/architecture
 
 bench: $(STAMP)  ## run every script in benchmarks/, one after the other
-	@set -e; for script in benchmarks/[!_]*.py; do \
+	@set -e; for script in benchmarks/[!_]*.py benchmarks/nexmark/run.py; do \
 		echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done
 
 fix: $(STAMP)  ## repair what lint and format can repair
