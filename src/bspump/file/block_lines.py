@@ -35,7 +35,7 @@ class BlockLinesOptions(PullOptions, frozen=True, kw_only=True):
     block: Annotated[
         int,
         Meta(ge=1, description="About so much is read at a time.", extra={"parse": parse_bytes}),
-    ] = 1 << 16
+    ] = 1 << 17
     max_line: Annotated[
         int, Meta(ge=1, description="Longer lines are rejected.", extra={"parse": parse_bytes})
     ] = 1 << 24
