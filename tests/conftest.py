@@ -1,4 +1,4 @@
-"""What holds for all tests: hypothesis without deadlines, and no silent skip in CI."""
+"""What holds for all tests: hypothesis without deadlines, no silent skip in CI, outcomes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
+from outcomes import OutcomesPlugin
 
 IN_CI = os.environ.get("CI") == "true"
 
@@ -14,6 +15,13 @@ IN_CI = os.environ.get("CI") == "true"
 # change is not turned away for what it did not touch; runs at home look for new ones.
 settings.register_profile("bspump", deadline=None, derandomize=IN_CI, print_blob=not IN_CI)
 settings.load_profile("bspump")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compare what comes of the tests of parts with what is recorded."""
+    config.addinivalue_line("markers", "fault(part, fault): what the part survives, for the pages.")
+    config.pluginmanager.register(OutcomesPlugin(), "outcomes")
+
 
 NOT_APPLICABLE = "does not apply:"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,22 @@ import bspump
 import bspump.common
 import bspump.file
 import bspump.lookup
-from records import Airline, Airport, Flight, Plane, Weather, observed, scheduled, typed
+from bspump.join import AsOfJoin
+from bspump.window import EventTime
+from records import Airline, Airport, Flight, Plane, Weather, landed, observed, typed, with_time
 from replay import Replay, Stream
 
 KINDS: dict[str, Any] = {"weather": Weather, "flight": Flight}
 FASTEST_MPH = 200
+MINUTE_MS = 60_000
 
 
 class Flights(bspump.Pipeline):
-    """Replays flights and weather, and writes each flight with all that is known about it."""
+    """Replays flights and weather, and writes each flight with all that is known about it.
+
+    Its time is that of its scheduled departure, and it comes when it has landed. Time goes on six
+    hours behind what comes; a few flights land even later, and are late.
+    """
 
     ConfigDefaults = {"on_error": "exit"}  # Nobody is there who could repair it and go on.
 
@@ -30,13 +36,21 @@ class Flights(bspump.Pipeline):
             Replay(
                 app,
                 self,
-                # At the same time, first the observation and then the flight that sees it.
                 Stream("weather", data / "weather.csv", observed),
-                Stream("flight", data / "flights.csv.zip", scheduled),
+                Stream("flight", data / "flights.csv.zip", landed),
             ),
             parse,
             clean,
-            WeatherJoin(app, self),
+            EventTime(app, self, "at_ms", config={"lateness": "6h"}),
+            AsOfJoin(
+                app,
+                self,
+                left=lambda context, event: context["stream"] == "flight",
+                right=lambda context, event: context["stream"] == "weather",
+                key="origin",
+                combine=with_weather,
+                config={"retention": "36h", "late": "reject"},
+            ),
             enricher(app, self, "airlines", key="carrier", target="airline"),
             enricher(app, self, "airports", key="dest", target="destination"),
             enricher(app, self, "planes", key="tailnum", target="plane"),
@@ -56,7 +70,7 @@ class Flights(bspump.Pipeline):
 
 def parse(context: dict[str, Any], row: dict[str, str]) -> dict[str, Any]:
     """Make typed values of text; a row that is not what it should be stops the pipeline."""
-    event: dict[str, Any] = typed({**row, "time": context["time"]}, KINDS[context["stream"]])
+    event: dict[str, Any] = typed(with_time(row), KINDS[context["stream"]])
     return event
 
 
@@ -65,6 +79,13 @@ def clean(context: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
     if (event.get("wind_speed") or 0) > FASTEST_MPH:
         event["wind_speed"] = None
     return event
+
+
+def with_weather(flight: dict[str, Any], weather: dict[str, Any] | None) -> dict[str, Any]:
+    """Put the newest observation at its airport, not later than its departure, into a flight."""
+    age_ms = flight["at_ms"] - weather["at_ms"] if weather else None
+    age_min = None if age_ms is None else age_ms // MINUTE_MS
+    return {**flight, "weather": weather, "weather_age_min": age_min}
 
 
 def enricher(app: Any, pipeline: Any, lookup: str, key: str, target: str) -> Any:
@@ -96,24 +117,3 @@ def lookups(app: Any, data: Path) -> list[bspump.Lookup]:
         CsvLookup(app, "airports", data / "airports.csv", Airport),
         CsvLookup(app, "planes", data / "planes.csv", Plane),
     ]
-
-
-class WeatherJoin(bspump.Processor):
-    """Put the newest observation at its airport, not later than its departure, into a flight.
-
-    Both come in one stream in the order of time, so the newest is the one that came last,
-    however the tasks of the program take turns. Observations go no further.
-    """
-
-    def __init__(self, app: Any, pipeline: Any) -> None:
-        super().__init__(app, pipeline)
-        self._newest: dict[str, dict[str, Any]] = {}
-
-    def process(self, context: dict[str, Any], event: dict[str, Any], /) -> dict[str, Any] | None:
-        if context["stream"] == "weather":
-            self._newest[event["origin"]] = event
-            return None
-        event["weather"] = weather = self._newest.get(event["origin"])
-        age = event["time"] - weather["time"] if weather else None
-        event["weather_age_min"] = age // timedelta(minutes=1) if age is not None else None
-        return event

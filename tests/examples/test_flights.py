@@ -18,6 +18,7 @@ from bspump.testing import eventually
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "flights"
 MAIN = "examples/flights/main.py"
+PLOT = Path(__file__).parents[2] / "docs" / "images" / "flights-2013.svg"
 
 WEATHER = """\
 origin,year,month,day,hour,temp,dewp,humid,wind_dir,wind_speed,wind_gust,precip,pressure,visib,time_hour
@@ -88,7 +89,7 @@ def read_flights(output: Path) -> list[dict[str, Any]]:
 
 
 def read_hours(output: Path) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(output / "hours.db")) as database:
+    with closing(sqlite3.connect(output / "flights.db")) as database:
         return database.execute("SELECT * FROM hours ORDER BY hour, airport").fetchall()
 
 
@@ -137,10 +138,10 @@ async def test_what_is_missing_or_cannot_be_is_null(start, tmp_path, data):
 async def test_hours_are_added_up_and_a_second_run_changes_nothing(start, tmp_path, data):
     at_11, at_12 = "2013-02-01 11:00", "2013-02-01 12:00"
     expected = [
-        ("EWR", "2013-02-01 10:00", 1, 0, 0, -3, None, None, None),
-        ("EWR", at_11, 2, 0, 0, 14, at_11, 10.25, 10.0),
-        ("EWR", at_12, 2, 1, 1, 15, at_12, None, 0.5),
-        ("JFK", "2013-02-01 13:00", 1, 0, 1, 60, at_12, None, 9.0),
+        ("EWR", "2013-02-01 10:00", 1, 0, 0, -3, None, None, None, 0),
+        ("EWR", at_11, 2, 0, 0, 14, at_11, 10.25, 10.0, 0),
+        ("EWR", at_12, 2, 1, 1, 15, at_12, None, 0.5, 0),
+        ("JFK", "2013-02-01 13:00", 1, 0, 1, 60, at_12, None, 9.0, 0),
     ]
     for _ in range(2):
         program = await start(MAIN, "--data", str(data), "--check")
@@ -154,7 +155,7 @@ async def test_the_comparison_notices_what_is_wrong(start, tmp_path, data, check
     program = await start(MAIN, "--data", str(data), "--quiet")
     assert await program.end() == 0, program.log
     output = tmp_path / "demo-output"
-    with closing(sqlite3.connect(output / "hours.db")) as database, database:
+    with closing(sqlite3.connect(output / "flights.db")) as database, database:
         database.execute("UPDATE hours SET delay_min = delay_min + 1 WHERE airport = 'JFK'")
     (path,) = output.glob("flights-*.ndjson.gz")
     lines = gzip.decompress(path.read_bytes()).splitlines()
@@ -181,6 +182,33 @@ async def test_a_table_that_is_not_there_ends_it_with_an_error(start, data):
     assert "airport" not in program.output
 
 
+# The blizzard; a storm of wind and snow; thunderstorms; fog; and snow again, twice.
+DAYS_OF_STORMS = ["02-08", "02-09", "03-06", "03-08", "05-23", "09-12", "12-05", "12-10", "12-14"]
+STORMS = """
+    SELECT day FROM days GROUP BY day HAVING 100.0 * sum(cancelled) / sum(flights) > 15
+"""
+
+
+def the_storms_are_found(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        storms = {day for (day,) in connection.execute(STORMS)}
+        incidents = connection.execute("SELECT first_day, last_day FROM incidents").fetchall()
+        _, alone = connection.execute(report_queries()["FALSE"]).fetchone()
+    assert storms == {f"2013-{day}" for day in DAYS_OF_STORMS}
+    assert {day for day in storms if not any(i <= day <= j for i, j in incidents)} == set()
+    assert alone <= 2 * 12
+
+
+def report_queries() -> dict[str, str]:
+    """Return what the report asks."""
+    spec = importlib.util.spec_from_file_location("flights_report", EXAMPLES / "report.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return {"FALSE": module.FALSE.format(explained=module.EXPLAINED)}
+
+
 @pytest.mark.slow
 async def test_ctrl_c_in_the_middle_shows_no_tables(start, tmp_path):
     program = await start(MAIN)
@@ -196,12 +224,18 @@ async def test_ctrl_c_in_the_middle_shows_no_tables(start, tmp_path):
 @pytest.mark.timeout(180)
 async def test_all_flights_are_as_duckdb_says(start, tmp_path, check):
     program = await start(MAIN, "--check")
-    assert await program.end() == 0, program.log
+    assert await program.end(within_s=170) == 0, program.log
     output = tmp_path / "demo-output"
     assert "DuckDB: 336,776 flights expected, 0 missing, 0 wrong" in program.output
     assert "DuckDB: 19,486 hours expected, 0 missing, 0 wrong" in program.output
+    assert "DuckDB: 1,095 days expected, 0 missing, 0 wrong" in program.output
+    assert "DuckDB: 267,936 rotations expected, 0 missing, 0 wrong" in program.output
+    assert "DuckDB: 5,667 knock_ons expected, 0 missing, 0 wrong" in program.output
     assert "362,891 rows in" in program.log
+    assert (output / "days.svg").read_bytes() == PLOT.read_bytes(), f"draw {PLOT} anew"
+    the_storms_are_found(output / "flights.db")
     hours = read_hours(output)
+    assert sum(row[-1] > 0 for row in hours) == 3_769, "hours that late flights have corrected"
     assert (len(hours), sum(row[2] for row in hours), sum(row[3] for row in hours)) == (
         19_486,
         336_776,

@@ -21,7 +21,7 @@ def _importable(monkeypatch):
     before = set(sys.modules)
     monkeypatch.syspath_prepend(EXAMPLES)
     yield
-    for name in ("replay", "hours"):
+    for name in ("replay", "tables"):
         if name not in before:
             sys.modules.pop(name, None)
 
@@ -50,26 +50,24 @@ class TestReplay(SourceContract):
         )
 
 
-class TestHoursTable(SinkContract):
+class TestTable(SinkContract):
     @pytest.fixture
     def target(self, tmp_path):
-        from hours import HoursTable
+        from tables import Table
 
-        path = tmp_path / "hours.db"
-        nothing = dict.fromkeys(("observed", "wind_mph", "visibility_miles"))
-
-        def event(number, text):
-            counts = {"flights": number, "cancelled": 0, "delayed": 0, "delay_min": -number}
-            return {"airport": text, "hour": f"{number:05}", **counts, **nothing}
+        path = tmp_path / "flights.db"
+        columns = {"number": "INTEGER", "text": "TEXT"}
 
         def stored():
             with closing(sqlite3.connect(path)) as database:
                 database.row_factory = sqlite3.Row
-                rows = database.execute("SELECT * FROM hours ORDER BY hour").fetchall()
+                rows = database.execute("SELECT * FROM rows ORDER BY number").fetchall()
             return [dict(row) for row in rows]
 
         return SinkTarget(
-            make=lambda app, pipeline: HoursTable(app, pipeline, config={"path": str(path)}),
+            make=lambda app, pipeline: Table(
+                app, pipeline, "rows", columns, ("number",), config={"path": str(path)}
+            ),
             stored=stored,
-            event=event,
+            event=lambda number, text: {"number": number, "text": text},
         )

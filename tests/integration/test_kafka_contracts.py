@@ -105,10 +105,12 @@ class TestKafkaSinkWithEpochs(EpochSinkContract):
         )
 
 
+@pytest.mark.parametrize("partitions", ["", "all"], ids=["group", "partitions"], scope="class")
 class TestKafkaSource(SourceContract):
     @pytest.fixture
-    def target(self, kafka, topic):
+    def target(self, kafka, topic, partitions):
         config = {"topic": topic, "group.id": topic, "codec": "json", "retry.first": 0.01}
+        config["partitions"] = partitions
         # The kit compares orders, so there is one partition.
         admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
         admin.create_topics([confluent_kafka.admin.NewTopic(topic, 1)])[topic].result(20)

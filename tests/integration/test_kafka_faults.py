@@ -67,6 +67,7 @@ async def consumed(server, topic, values):
         await eventually(has_come(harness, values), 15)
 
 
+@pytest.mark.fault("KafkaSink", "refuses")
 async def test_errors_that_pass_are_repeated_and_written_once(kafka_mock, topic):
     kafka_mock.push_errors(PRODUCE, NOT_LEADER, NOT_LEADER)
     async with Harness() as harness:
@@ -102,6 +103,7 @@ async def test_a_missing_right_stops_the_pipeline_and_loses_nothing(kafka_mock, 
     await consumed(kafka_mock, topic, numbers(1))
 
 
+@pytest.mark.fault("KafkaSink", "killed")
 async def test_events_wait_while_all_brokers_are_down(kafka_mock, topic):
     async with Harness() as harness:
         harness.chain(part(KafkaSink, kafka_mock, topic))
@@ -189,6 +191,7 @@ async def test_a_new_group_begins_where_it_is_told(kafka, start):
         await eventually(has_come(harness, [*expected[start], b"new"]), 15)
 
 
+@pytest.mark.fault("KafkaSource", "killed")
 async def test_a_broker_that_is_killed_and_started_costs_nothing(kafka):
     topic = uuid.uuid4().hex
     produce(kafka, topic, numbers(10))

@@ -171,3 +171,43 @@ async def test_cooperative_members_take_over_single_partitions(kafka, topic):
         await eventually(lambda: partitions_of(first, second) == [2, 2], 20)
         produce(kafka, topic, numbers(100, first=100), 4)
         await eventually(all_have_come(harness, numbers(200), "First", "Second"), 20)
+
+
+async def test_the_context_says_what_the_message_has_beside_its_value(kafka, topic):
+    make_topic(kafka, topic, 2)
+    producer = confluent_kafka.Producer({"bootstrap.servers": kafka.bootstrap_servers})
+    headers, time_ms = [("trace", b"1"), ("trace", b"2"), ("none", None)], 1_700_000_000_123
+    producer.produce(topic, b"full", b"key", 1, timestamp=time_ms, headers=headers)
+    producer.produce(topic, None, None, 0, timestamp=time_ms)
+    assert producer.flush(20) == 0
+    producer.close()
+    seen = {}
+
+    def note(context, event):
+        seen[event] = dict(context)
+        return event
+
+    async with Harness() as harness:
+        harness.chain(source(kafka, topic), note)
+        await eventually(lambda: len(seen) == 2, 20)
+    place = {"_kafka_topic": topic, "_kafka_offset": 0, "_kafka_timestamp": time_ms}
+    full = {**place, "kafka_key": b"key", "kafka_headers": headers, "_kafka_partition": 1}
+    empty = {**place, "kafka_key": None, "kafka_headers": None, "_kafka_partition": 0}
+    for event, context in ((b"full", full), (b"", empty)):
+        assert {name: seen[event].get(name) for name in context} == context
+
+
+@pytest.mark.parametrize("partitions", ["", "all"], ids=["group", "partitions"])
+async def test_a_time_to_start_at_is_that_of_the_messages(kafka, topic, partitions):
+    make_topic(kafka, topic, 2)
+    producer = confluent_kafka.Producer({"bootstrap.servers": kafka.bootstrap_servers})
+    for number, value in enumerate(numbers(20)):
+        time_ms = 1_700_000_000_000 + number * 1000
+        producer.produce(topic, value, partition=number % 2, timestamp=time_ms)
+    assert producer.flush(20) == 0
+    producer.close()
+    # Message 13 is of 22:13:33.
+    config = {"start": "2023-11-14T22:13:33Z", "partitions": partitions}
+    async with Harness() as harness:
+        harness.chain(source(kafka, topic, **config), id="P")
+        await eventually(all_have_come(harness, numbers(7, first=13), "P"), 20)

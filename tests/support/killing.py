@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-KILLS = 50
+# At home a few, so that a run of all tests takes minutes.
+KILLS = 50 if os.environ.get("CI") == "true" else 6
+AT_CHECKPOINTS = KILLS * 3 // 5
+"""So many of them when a checkpoint has begun."""
+
 PROGRAM = Path(__file__).parent.parent / "integration" / "kills" / "programs" / "pump.py"
 
 
@@ -25,12 +30,19 @@ class Killing:
         sink: its kind and options.
         directory: gets the checkpoints and what the program writes to stderr.
         seed: of the moments.
+        deadly: numbers of events of which it dies by itself.
     """
 
     def __init__(
-        self, source: Mapping[str, Any], sink: Mapping[str, Any], directory: Path, *, seed: int = 1
+        self,
+        source: Mapping[str, Any],
+        sink: Mapping[str, Any],
+        directory: Path,
+        *,
+        seed: int = 1,
+        deadly: Sequence[int] = (),
     ) -> None:
-        given = {"source": source, "sink": sink, "var": str(directory / "var")}
+        given = {"source": source, "sink": sink, "var": str(directory / "var"), "deadly": deadly}
         self._command = [sys.executable, str(PROGRAM), json.dumps(given)]
         self._log = directory / "log"
         self._chance = random.Random(seed)
@@ -71,6 +83,21 @@ class Killing:
                 assert process.poll() is None, self._ended(process)
             self.kills += 1
 
+    def run_until_it_lives(self, is_done: Callable[[], bool], *, most: int = 20) -> int:
+        """Start it again whenever it dies by itself, until all is done; return how often it died.
+
+        Then it is ended as an operator does.
+        """
+        for deaths in range(most):
+            with self._running() as process:
+                while process.poll() is None and not is_done():
+                    time.sleep(0.02)
+                if process.poll() is None:
+                    self._end(process)
+                    return deaths
+                assert process.returncode == -signal.SIGABRT, self._ended(process)
+        raise AssertionError(f"it dies for ever:\n{self.tail()}")
+
     def finish(self, is_done: Callable[[], bool], *, within_s: float = 60.0) -> None:
         """Run it until everything has arrived, then end it as an operator does."""
         with self._running() as process:
@@ -81,8 +108,11 @@ class Killing:
                 assert process.poll() is None, self._ended(process)
                 assert time.monotonic() < deadline_s, f"it is not done:\n{self.tail()}"
                 time.sleep(0.05)
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0, self._ended(process)
+            self._end(process)
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0, self._ended(process)
 
     def _await_line(self, process: subprocess.Popen[bytes], expected: bytes) -> None:
         assert process.stdout is not None

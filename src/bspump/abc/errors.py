@@ -10,6 +10,7 @@
     │   ├── MissingExtraError (ImportError)   an optional library is not installed
     │   └── ConfigErrors                 all of the above that were found, together
     ├── ProcessingError (RuntimeError)   an event cannot be processed
+    │   └── CrashError                   the process died of it, more than once
     └── TransferError                    something outside did not do as asked
         ├── NotConnectedError            connect again, then repeat
         ├── TransientError               wait `retry_after_s` or longer, then repeat
@@ -162,6 +163,12 @@ class ProcessingError(PumpError, RuntimeError):
     """An event cannot be processed."""
 
     Code = "P001"
+
+
+class CrashError(ProcessingError):
+    """The process died more than once while nothing but this event was on its way."""
+
+    Code = "P002"
 
 
 class TransferError(PumpError):

@@ -30,6 +30,9 @@ WATERMARK: Final = "watermark_ms"
 CLOCK: Final = "clock"
 """In the context of an event: the address of the part that wrote the other two."""
 
+SOURCE: Final = "source_id"
+"""In the context of an event, where a pipeline with several sources needs to know: its source."""
+
 BEGIN_MS: Final = -(1 << 63)
 """The watermark of which nothing is known yet."""
 
@@ -55,14 +58,22 @@ class TimeSource(Processor):
         """Return how far time has come."""
         raise NotImplementedError(f"{type(self).__name__}.watermark_ms")
 
-    def look(self, now_ms: int, feeding: Mapping[str, int]) -> None:
+    def look(self, now_ms: int, feeding: Mapping[str, int] | None) -> None:
         """Look whether time has gone on without events; called by the engine now and then.
 
         Args:
             now_ms: the wall clock.
             feeding: watermarks of the pipelines that feed this one, by clock; all that carries
-                less has arrived. Only those of which that is so now.
+                less has arrived. Only those of which that is so now. `None` while something is on
+                its way from the sources to here.
         """
+
+    def explain(self) -> dict[str, Any]:
+        """Return how far time has come and what holds it back, ready for JSON."""
+        return {"Watermark": shown_ms(self.watermark_ms())}
+
+    def rest_get(self) -> dict[str, Any]:
+        return {**super().rest_get(), **self.explain()}
 
 
 class TimedProcessor(Generator):
@@ -84,7 +95,10 @@ class TimedProcessor(Generator):
         self._address = self.locate_address()
 
     def watermark_ms(self) -> int:
-        """Return how far time has come here; all that belongs to times before has been fired."""
+        """Return how far time has come here; all that belongs to times before has been fired.
+
+        Behind this part it is no later. `BEGIN_MS` if the part has nothing to say of it.
+        """
         return self._watermark_ms
 
     def advance(self, watermark_ms: int, now_ms: int) -> None:
@@ -95,6 +109,13 @@ class TimedProcessor(Generator):
             now_ms: the wall clock.
         """
         raise NotImplementedError(f"{type(self).__name__}.advance")
+
+    def held_ms(self) -> int:
+        """Return the earliest time of events that it holds and will hand on with their own time.
+
+        Behind this part time goes no further, so that they are not late there.
+        """
+        return END_MS
 
     def explain(self) -> dict[str, Any]:
         """Return what it waits for, ready for JSON: what is open, and until when."""

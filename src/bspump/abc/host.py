@@ -187,6 +187,9 @@ class Pipeline(Protocol):
     def is_finished(self) -> bool:
         """Tell whether all input was bounded and has been delivered."""
 
+    def is_at_end(self) -> bool:
+        """Tell whether all input was bounded and has been read: `release` is for good then."""
+
     def check_finished(self) -> None:
         """Look again whether all sources have finished; one that has may call it."""
 

@@ -4,63 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
-
-from msgspec import Meta
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .errors import ConfigError
 from .event_time import (
     BEGIN_MS,
+    END_MS,
     EVENT_TIME,
     WATERMARK,
     TimedProcessor,
     check_version,
+    no_time,
     shown_ms,
 )
-from .keyed_store import KeyedStore, Record, make_keyed_store
-from .options import Duration, Options
-from .state import PartState, Snapshot
-from .timers import TimerQueue
+from .keyed_options import KeyedOptions
+from .keyed_store import KeyedStore, find_keyed_store, other_store
+from .state import FrozenState, PartState, Snapshot
+from .timers import EXPIRY, Clock, Deadlines, Record, Timer, check_timer, timers_of
 
 if TYPE_CHECKING:
     from .host import Application, Context, Event, Pipeline
 
-Clock = Literal["event", "wall"]
+__all__ = ["KIND", "Clock", "KeyedOptions", "KeyedProcessor", "Timer"]
 
-_EXPIRY = ""
-"""The name of the timer that ends a time-to-live; `last_ms` of the record is its truth."""
+KIND = "keyed"
+"""By this those who look at checkpoints know what a `KeyedProcessor` has stored."""
+
+_AT_A_TIME = 10_000
+"""So many timers fire without a break, where no event waits for them."""
 
 _NOTHING: list[Any] = []
-
-
-class Timer(NamedTuple):
-    """A time that was waited for.
-
-    Args:
-        name: as it was set.
-        at_ms: when it was to fire, Unix milliseconds.
-        clock: `event` or `wall`.
-    """
-
-    name: str
-    at_ms: int
-    clock: Clock
-
-
-class KeyedOptions(Options, frozen=True, kw_only=True):
-    """Where state is kept, and for how long."""
-
-    store: Annotated[
-        str,
-        Meta(description="Where state is kept: `memory`, or `rocksdb` where that is too small."),
-    ] = "memory"
-    ttl: Annotated[
-        Duration,
-        Meta(
-            description="Seconds after the last event of a key when it is forgotten; by the time of"
-            " events if they have one, else by the wall clock. 0: never."
-        ),
-    ] = 0.0
 
 
 class KeyedProcessor(TimedProcessor):
@@ -85,8 +58,9 @@ class KeyedProcessor(TimedProcessor):
 
     Timers belong to keys: one for each name. A timer of event time fires before the first event
     that carries a watermark as late as its time; one of the wall clock within a fraction of a
-    second. At the end of bounded input all timers of event time fire, and those of the wall clock
-    do not: nobody would wait for them.
+    second. At the end of bounded input all timers of event time fire, each once, and those of the
+    wall clock do not: nobody would wait for them. They fire in the order of their times; at the
+    same time in an order that depends on keys and names alone.
 
     Attributes:
         Version: of the form of the state; a greater one than what is stored calls `migrate`.
@@ -106,12 +80,13 @@ class KeyedProcessor(TimedProcessor):
     ) -> None:
         super().__init__(app, pipeline, id, config)
         self._ttl_ms = round(self.Options.ttl * 1000)
+        self._deadlines = Deadlines(self._ttl_ms)
+        self._queue = self._deadlines.queues["event"]
+        self._store_class = find_keyed_store(self.Options.store, self)
         self._store: KeyedStore | None = None
-        self._event_timers, self._wall_timers = TimerQueue(), TimerQueue()
-        self._live_timers = 0
         self._key: Any = None
         self._record: Record | None = None
-        self._ttl_clock: Clock = "event"
+        self._fired: Timer | None = None
         self._kept: dict[str, Any] | None = None
 
     # What to override
@@ -142,7 +117,10 @@ class KeyedProcessor(TimedProcessor):
         raise NotImplementedError(f"{type(self).__name__}.on_timer")
 
     def migrate(self, version: int, key: Any, state: Any, /) -> Any:
-        """Return the state of a key in its present form; `version` is less than `Version`."""
+        """Return the state of a key in its present form; `version` is less than `Version`.
+
+        Called when the program starts; for what is kept in `rocksdb`, when a key is needed.
+        """
         raise ConfigError(
             f"{self._address}: its state is of version {version} [{ConfigError.Code}]\n"
             f"  expected: {self.Version}\n"
@@ -159,31 +137,27 @@ class KeyedProcessor(TimedProcessor):
 
         Args:
             name: not empty; there is one timer of each name.
-            at_ms: Unix milliseconds.
+            at_ms: Unix milliseconds; in `on_timer`, later than the timer that has fired.
             clock: `event` or `wall`.
 
         Raises:
             RuntimeError: no key is being processed.
+            ValueError: one of the arguments cannot be.
         """
         record = self._current()
-        timers = record[2]
-        if timers is None:
-            timers = record[2] = {}
-        before = timers.get(name)
-        timers[name] = [at_ms, clock]
-        self._live_timers += before is None
-        if before is None or before[1] != clock or at_ms < before[0]:
-            self._queue(clock).add(at_ms, self._key, name)
+        timer = Timer(name, at_ms, clock)
+        check_timer(self, timer, self._fired)
+        deadlines = self._deadlines
+        if deadlines.set(self._key, record, timer) and deadlines.is_wasteful(self.keys()):
+            self._rebuild()
 
     def cancel_timer(self, name: str) -> None:
         """Take a timer of the key that is being processed back; an unknown one is ignored."""
-        timers = self._current()[2]
-        if timers and timers.pop(name, None) is not None:
-            self._live_timers -= 1
+        self._deadlines.cancel(self._current(), name)
 
     def timers(self) -> list[Timer]:
         """Return the timers of the key that is being processed."""
-        return _timers(self._current())
+        return timers_of(self._current())
 
     def replace(self, state: Any) -> None:
         """Let the key that is being processed have another state: where it cannot be changed."""
@@ -203,33 +177,43 @@ class KeyedProcessor(TimedProcessor):
         record = None if self._store is None else self._store.get(key)
         if record is None:
             return None
-        timers = [timer._asdict() for timer in _timers(record)]
+        timers = [timer._asdict() for timer in timers_of(record)]
         return {"Key": key, "State": record[0], "Timers": timers, "Last": record[1]}
+
+    def sample(self, count: int = 10) -> list[dict[str, Any]]:
+        """Return what is remembered of some keys."""
+        keys = [] if self._store is None else [key for key, _ in islice(self._store.items(), count)]
+        return [found for key in keys if (found := self.inspect(key)) is not None]
 
     # What happens
 
     def generate(self, context: Context, event: Event, depth: int, /) -> Any:
         watermark_ms = context.get(WATERMARK)
         if watermark_ms is not None:
-            if watermark_ms >= self._event_timers.due_ms:
+            if watermark_ms >= self._queue.due_ms:
                 return self._fire_and_process(context, event, watermark_ms)
             if watermark_ms > self._watermark_ms:  # noqa: PLR1730 - half the time of `max`
                 self._watermark_ms = watermark_ms
         return self._process(context, event)
 
     def _fire_and_process(self, context: Context, event: Event, watermark_ms: int) -> Iterator[Any]:
-        self._fire(self._event_timers, "event", watermark_ms)
+        self._fire("event", watermark_ms)
         yield from self._process(context, event)
 
     def _process(self, context: Context, event: Event) -> Sequence[Any]:
         key = self.key(context, event)
-        store = self._store or self._open()
+        store = self._store
+        if store is None:
+            store = self._open()
         record = store.get(key)
+        is_new = record is None
         if record is None:
-            record = [self.new_state(), None, None]
-        store.put(key, record)
+            record = [self.new_state(), None, None, self.Version]
+            store.add(key, record)
+        else:
+            store.note(key, record)
         if self._ttl_ms:
-            self._touch(key, record, context)
+            self._touch(key, record, context, is_new)
         self._key, self._record = key, record
         try:
             made = self.process_keyed(record[0], context, event)
@@ -240,7 +224,7 @@ class KeyedProcessor(TimedProcessor):
         return made if type(made) is list else [made]
 
     def _open(self) -> KeyedStore:
-        self._store = make_keyed_store(self.Options.store, self)
+        self._store = self._store_class.make(self, self._upgrade)
         return self._store
 
     def _current(self) -> Record:
@@ -248,144 +232,160 @@ class KeyedProcessor(TimedProcessor):
             raise RuntimeError(f"{self._address}: no key is being processed")
         return self._record
 
-    def _touch(self, key: Any, record: Record, context: Context) -> None:
-        """Begin the time-to-live of a key anew; an entry of the queue finds that it has moved."""
-        at_ms = context.get(EVENT_TIME)
-        if at_ms is None:
-            self._ttl_clock = "wall"
-            at_ms = round(self.App.time() * 1000)
-        if record[1] is None:
-            record[1] = at_ms
-            self._queue(self._ttl_clock).add(at_ms + self._ttl_ms, key, _EXPIRY)
-        elif at_ms > record[1]:
-            record[1] = at_ms
+    def _drop(self, key: Any, record: Record) -> None:
+        self._deadlines.drop(record)
+        if self._store is not None:
+            self._store.remove(key)
 
-    def _queue(self, clock: Clock) -> TimerQueue:
-        if clock not in ("event", "wall"):
-            raise ValueError(
-                f"{self._address}: expected the clock 'event' or 'wall', got {clock!r}"
-            )
-        queue = self._event_timers if clock == "event" else self._wall_timers
-        if queue.is_wasteful(self._live_timers + self.keys()):
+    # Time
+
+    def _touch(self, key: Any, record: Record, context: Context, is_new: bool) -> None:
+        """Begin the time-to-live of a key anew, by the clock that the first event has decided."""
+        deadlines, at_ms = self._deadlines, context.get(EVENT_TIME)
+        if deadlines.ttl_clock is None:
+            deadlines.ttl_clock = "wall" if at_ms is None else "event"
+            # What is there already lives from now on.
+            deadlines.ttl_since_ms = self._now_ms() if at_ms is None else at_ms
             self._rebuild()
-        return queue
+            is_new = False
+        if deadlines.ttl_clock == "wall":
+            at_ms = self._now_ms()
+        elif at_ms is None:
+            raise no_time(self)
+        deadlines.touch(key, record, at_ms, is_new)
+
+    def _now_ms(self) -> int:
+        return int(self.App.time() * 1000)
 
     def advance(self, watermark_ms: int, now_ms: int) -> None:
-        if watermark_ms > self._watermark_ms or watermark_ms >= self._event_timers.due_ms:
-            self._fire(self._event_timers, "event", watermark_ms)
-        self._fire(self._wall_timers, "wall", now_ms)
+        self._fire("event", max(watermark_ms, self._watermark_ms), politely=True)
+        self._fire("wall", now_ms, politely=True)
 
     def release(self) -> None:
         # Each once: one that sets itself again would go on for ever.
         self._rebuild()
-        queue, self._event_timers = self._event_timers, TimerQueue()
         before_ms = self._watermark_ms
-        while len(queue):
-            at_ms, key, name = queue.take()
-            if name == _EXPIRY:
-                self._event_timers.add(at_ms, key, name)
-            elif (record := self._store.get(key) if self._store is not None else None) is not None:
-                self._watermark_ms = max(self._watermark_ms, at_ms)
-                self._look(key, record, Timer(name, at_ms, "event"), before_ms)
+        for key, timer in self._deadlines.take_all("event"):
+            if timer.name == EXPIRY:
+                self._deadlines.queues["event"].add(timer.at_ms, key, EXPIRY)
+                continue
+            self._watermark_ms = max(self._watermark_ms, timer.at_ms)
+            self._look(key, timer, before_ms)
+        self._queue = self._deadlines.queues["event"]
 
-    def _fire(self, queue: TimerQueue, clock: Clock, until_ms: int) -> None:
-        """Fire what is due; what comes out of it carries the watermark from before."""
-        before_ms = self._watermark_ms
+    def _fire(self, clock: Clock, until_ms: int, *, politely: bool = False) -> None:
+        """Fire what is due; what comes out of it carries the watermark from before.
+
+        Args:
+            clock: of which.
+            until_ms: the time of that clock.
+            politely: leave the rest for later where it is too much now.
+        """
+        queue, before_ms = self._deadlines.queues[clock], self._watermark_ms
+        left = _AT_A_TIME if politely else END_MS
         while queue.due_ms <= until_ms:
-            at_ms, key, name = queue.take()
-            record = None if self._store is None else self._store.get(key)
-            if record is not None:
-                self._look(key, record, Timer(name, at_ms, clock), before_ms)
+            if politely and (left <= 0 or not self.Pipeline.is_ready()):
+                return
+            at_ms, entries = queue.take()
+            left -= len(entries)
+            if clock == "event" and at_ms > self._watermark_ms:
+                self._watermark_ms = at_ms
+            for key, name in entries:
+                self._look(key, Timer(name, at_ms, clock), before_ms)
         if clock == "event" and until_ms > before_ms:
             self._watermark_ms = until_ms
 
-    def _look(self, key: Any, record: Record, timer: Timer, before_ms: int) -> None:
+    def _look(self, key: Any, timer: Timer, before_ms: int) -> None:
         """Fire a timer of a key, unless it was taken back or has moved."""
-        name, at_ms, clock = timer
-        if name == _EXPIRY:
-            expires_ms = (record[1] or 0) + self._ttl_ms
-            if expires_ms > at_ms:
-                self._queue(clock).add(expires_ms, key, name)
-            else:
-                self._drop(key, record)
+        store = self._store
+        record = None if store is None else store.get(key)
+        if store is None or record is None or not self._deadlines.look(key, record, timer):
             return
-        timers = record[2] or {}
-        found = timers.get(name)
-        if found is None or found[1] != clock:
+        if timer.name == EXPIRY:
+            self._drop(key, record)
             return
-        if found[0] > at_ms:
-            self._queue(clock).add(found[0], key, name)
-            return
-        (self._store or self._open()).put(key, record)
-        del timers[name]
-        self._live_timers -= 1
-        self._key, self._record = key, record
+        store.note(key, record)
+        self._deadlines.cancel(record, timer.name)
+        for event in self._call(key, record, timer):
+            self.hand_on(event, timer.at_ms, before_ms)
+
+    def _call(self, key: Any, record: Record, timer: Timer) -> Sequence[Any]:
+        self._key, self._record, self._fired = key, record, timer
         try:
             made = self.on_timer(record[0], key, timer)
         except Exception as error:  # noqa: BLE001 - the event that moved time on is not to blame
-            self.Pipeline.set_error({EVENT_TIME: at_ms}, {"key": key, **timer._asdict()}, error)
-            return
+            fired = {"key": key, **timer._asdict()}
+            self.Pipeline.set_error({EVENT_TIME: timer.at_ms}, fired, error)
+            return _NOTHING
         finally:
-            self._record = None
-        for event in made if type(made) is list else () if made is None else (made,):
-            self.hand_on(event, at_ms, before_ms)
+            self._record = self._fired = None
+        if made is None:
+            return _NOTHING
+        return made if type(made) is list else [made]
 
-    def _drop(self, key: Any, record: Record) -> None:
-        self._live_timers -= len(record[2] or ())
-        record[2] = None
-        if self._store is not None:
-            self._store.remove(key)
+    def _rebuild(self) -> None:
+        self._deadlines.rebuild(() if self._store is None else self._store.items())
 
     # Checkpoints
 
     def snapshot(self) -> Snapshot | None:
         if self._store is None and self._kept is None and self._watermark_ms == BEGIN_MS:
             return None
-        changed, removed, note = (self._store or self._open()).changes()
-        value = {"watermark_ms": self._watermark_ms, "ttl_clock": self._ttl_clock, "note": note}
-        if not changed and not removed and value == self._kept:
+        store = self._open() if self._store is None else self._store
+        changes, deadlines = store.changes(), self._deadlines
+        value = {
+            "kind": KIND,
+            "watermark_ms": self._watermark_ms,
+            "ttl_ms": self._ttl_ms,
+            "ttl_clock": deadlines.ttl_clock if self._ttl_ms else None,
+            "ttl_since_ms": deadlines.ttl_since_ms,
+            "timers": deadlines.live,
+            "store": self.Options.store,
+            "note": changes.note,
+        }
+        if not changes.changed and not changes.removed and value == self._kept:
             return None
         self._kept = value
-        return Snapshot(version=self.Version, value=value, changed=changed, removed=removed)
+        return Snapshot(
+            version=self.Version,
+            value=value,
+            changed=changes.changed,
+            removed=changes.removed,
+            is_complete=changes.is_complete,
+        )
 
     def restore(self, state: PartState) -> None:
         check_version(self, state.version, self.Version)
-        self._watermark_ms, self._ttl_clock = state.value["watermark_ms"], state.value["ttl_clock"]
-        store = self._open()
-        store.load(state.keyed, state.value["note"])
-        if state.version < self.Version:
-            for key, record in list(store.items()):
-                record[0] = self.migrate(state.version, key, record[0])
-                store.put(key, record)
-        self._rebuild()
+        if state.version < self.Version and type(self).migrate is KeyedProcessor.migrate:
+            self.migrate(state.version, None, None)
+        value = state.value
+        if value["note"] is not None and value["store"] != self.Options.store:
+            raise other_store(self, value["store"], self.Options.store)
+        self._watermark_ms = value["watermark_ms"]
+        self._deadlines.ttl_clock = value["ttl_clock"]
+        self._deadlines.ttl_since_ms = value["ttl_since_ms"]
+        self._open().load(state.keyed, value["note"])
+        if value["timers"] or self._ttl_ms:
+            self._rebuild()
 
-    def _rebuild(self) -> None:
-        """Put together the queues of timers, from what is known of each key."""
-        entries: dict[str, list[tuple[int, Any, str]]] = {"event": [], "wall": []}
-        self._live_timers = 0
-        for key, (_, last_ms, timers) in self._store.items() if self._store is not None else ():
-            for name, (at_ms, clock) in (timers or {}).items():
-                entries[clock].append((at_ms, key, name))
-                self._live_timers += 1
-            if self._ttl_ms:
-                entries[self._ttl_clock].append(((last_ms or 0) + self._ttl_ms, key, _EXPIRY))
-        self._event_timers.rebuild(entries["event"])
-        self._wall_timers.rebuild(entries["wall"])
+    def _upgrade(self, key: Any, record: Record) -> bool:
+        if record[3] == self.Version:
+            return False
+        record[0] = self.migrate(record[3], key, record[0])
+        record[3] = self.Version
+        return True
+
+    def stored(self, state: FrozenState) -> None:
+        """Take note that what was handed over is durable; called by the engine."""
+        if self._store is not None:
+            self._store.stored(state)
+
+    async def close_store(self) -> None:
+        """Release the store; called by the engine when the state is needed no longer."""
+        if self._store is not None:
+            await self._store.close()
 
     def explain(self) -> dict[str, Any]:
-        due_ms = shown_ms(self._event_timers.due_ms)
-        return {
-            **super().explain(),
-            "Keys": self.keys(),
-            "Timers": self._live_timers,
-            "Due": due_ms,
-        }
-
-    def sample(self, count: int = 10) -> list[dict[str, Any]]:
-        """Return what is remembered of some keys."""
-        keys = [] if self._store is None else [key for key, _ in islice(self._store.items(), count)]
-        return [found for key in keys if (found := self.inspect(key)) is not None]
-
-
-def _timers(record: Record) -> list[Timer]:
-    return [Timer(name, at_ms, clock) for name, (at_ms, clock) in (record[2] or {}).items()]
+        due_ms = shown_ms(self._queue.due_ms)
+        found = {"Keys": self.keys(), "Timers": self._deadlines.live, "Due": due_ms}
+        return {**super().explain(), **found}

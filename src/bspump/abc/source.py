@@ -78,6 +78,14 @@ class Source(Component):
         """Return those, and others that have sent nothing yet, but might."""
         return self.feeders()
 
+    def partitions(self) -> Collection[tuple[Any, ...]] | None:
+        """Return what it reads of that has a time of its own, such as the partitions of a topic.
+
+        They are named as contexts of events name them: `(topic, partition)`. `None` if there is
+        no such thing, or nobody knows.
+        """
+        return None
+
     async def emptied(self) -> None:
         """Wait until all that came from other pipelines was passed on, or cannot be now."""
 

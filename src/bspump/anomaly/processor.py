@@ -7,8 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bspump.abc.errors import ConfigError, ProcessingError
-from bspump.abc.event_time import BEGIN_MS, EVENT_TIME, WATERMARK
-from bspump.abc.processor import Generator
+from bspump.abc.event_time import BEGIN_MS, EVENT_TIME, WATERMARK, TimedProcessor
 from bspump.abc.state import PartState, Snapshot
 
 from .detector import UNKNOWN, Detector, Observation
@@ -35,7 +34,7 @@ _TIMES = ("since_ms", "last_ms", "duration_ms", "at_ms")
 _SHOWN = 100
 
 
-class AnomalyDetector(Generator):
+class AnomalyDetector(TimedProcessor):
     """Score events against what is usual for their key, and report incidents.
 
     Each key has a detector of its own. An observation whose score is beyond a threshold is an
@@ -85,7 +84,6 @@ class AnomalyDetector(Generator):
         config: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(app, pipeline, id, config)
-        self._watermark_ms, self._address = BEGIN_MS, self.locate_address()
         options = self.Options
         make = detector or detector_factory(
             options.detector, options.parameters, used_by=self._address
@@ -243,8 +241,11 @@ class AnomalyDetector(Generator):
     def _name(self, number: int) -> str:
         return f"{self._address}:{number}"
 
-    def advance(self, watermark_ms: int) -> None:
-        """Let time come to `watermark_ms` where no event brings it; not if `time` is read."""
+    def watermark_ms(self) -> int:
+        # What it reads itself says nothing to the parts behind it.
+        return BEGIN_MS if self._reads_time else self._watermark_ms
+
+    def advance(self, watermark_ms: int, now_ms: int) -> None:
         if not self._reads_time:
             before_ms = self._watermark_ms
             self._let_out(self._pass(watermark_ms), before_ms)
@@ -266,10 +267,9 @@ class AnomalyDetector(Generator):
                 continue
             for reported in reports:
                 if self._has_time and not self._reads_time:
-                    context = {EVENT_TIME: due_ms, WATERMARK: before_ms}
+                    self.hand_on(reported, due_ms, before_ms)
                 else:
-                    context = {}
-                self.Pipeline.inject(context, reported, (self.PipelineDepth or 0) + 1)
+                    self.Pipeline.inject({}, reported, (self.PipelineDepth or 0) + 1)
         self._measure()
 
     # What others see
@@ -284,7 +284,6 @@ class AnomalyDetector(Generator):
 
     def rest_get(self) -> dict[str, Any]:
         return super().rest_get() | {
-            "Watermark": self._watermark_ms if self._watermark_ms > BEGIN_MS else None,
             "Keys": self._watch.key_count,
             "Threshold": self._watch.threshold.enter,
             "Incidents": [each.snapshot() for each in islice(self._watch.incidents(), _SHOWN)],

@@ -7,19 +7,17 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from bspump.abc.config import parse_seconds
 from bspump.abc.dead_letters import DeadLetterStore, LetterFilter
 from bspump.abc.errors import ConfigError
-from bspump.core.arguments import configured_files
 from bspump.core.checkpoints import STORE_NAME
 from bspump.core.clock import SystemClock
-from bspump.core.config import Configuration
 from bspump.state import SqliteDeadLetters
 
 from .letter_view import as_json, page, table
+from .var_dir import add_var_dir, var_dir
 
 _STATES: dict[str, dict[str, bool]] = {
     "new": {"is_replayed": False, "is_requested": False},
@@ -57,16 +55,7 @@ def _add(
     actions: Any, name: str, command: Command, help_text: str, *options: Callable[[Any], None]
 ) -> None:
     parser = actions.add_parser(name, help=help_text, description=help_text)
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("--data", metavar="DIR", help="the directory of the state, `var_dir`")
-    where.add_argument(
-        "-c",
-        "--config",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="configuration that says where it is; default: BSPUMP_CONFIG or ASAB_CONFIG",
-    )
+    add_var_dir(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     for add in options:
         add(parser)
@@ -116,23 +105,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 async def _attached(arguments: argparse.Namespace) -> int:
-    async with SqliteDeadLetters.attach(_directory(arguments) / STORE_NAME) as letters:
+    async with SqliteDeadLetters.attach(var_dir(arguments, "dead letters") / STORE_NAME) as letters:
         code: int = await arguments.command(letters, arguments)
         return code
-
-
-def _directory(arguments: argparse.Namespace) -> Path:
-    if arguments.data:
-        return Path(arguments.data)
-    configuration = Configuration(configured_files(arguments.config))
-    directory = configuration.get("general", "var_dir", fallback="")
-    if not directory:
-        raise ConfigError(
-            f"it is not known where dead letters are kept [{ConfigError.Code}]\n"
-            "  what to do: name the directory with `--data`, or with `-c` the configuration in"
-            " which `var_dir` in [general] says it"
-        )
-    return Path(str(directory))
 
 
 def _filter(arguments: argparse.Namespace) -> LetterFilter:

@@ -28,9 +28,9 @@ def table(letters: Iterable[LetterSummary]) -> Iterator[str]:
 def page(letter: DeadLetter) -> Iterator[str]:
     """Return the lines that show all of one letter."""
     yield f"dead letter {letter.id}, {state(letter)}"
-    yield f"  set aside  {_time(letter.at_s)}"
+    yield f"  set aside  {shown_time(letter.at_s)}"
     if letter.replayed_at_s is not None:
-        yield f"  replayed   {_time(letter.replayed_at_s)}"
+        yield f"  replayed   {shown_time(letter.replayed_at_s)}"
     yield f"  pipeline   {printable(letter.pipeline)}"
     yield f"  part       {printable(letter.part)}"
     yield f"  tries      {letter.attempts}"
@@ -52,7 +52,7 @@ def as_json(letter: LetterSummary | DeadLetter) -> str:
     found = {field.name: getattr(letter, field.name) for field in fields(letter)}
     # Keys of contexts are names of what may be secret, those of letters are not.
     found = {name: redact(value) for name, value in found.items()}
-    return json.dumps(_expressible({**found, "state": state(letter)}))
+    return json.dumps(expressible({**found, "state": state(letter)}))
 
 
 def state(letter: LetterSummary | DeadLetter) -> str:
@@ -79,7 +79,7 @@ def _row(letter: LetterSummary) -> tuple[str, ...]:
         error = f"{error[:_LONGEST_ERROR]}…"
     return (
         str(letter.id),
-        _time(letter.at_s),
+        shown_time(letter.at_s),
         printable(letter.pipeline),
         printable(letter.part),
         str(letter.attempts),
@@ -93,30 +93,31 @@ def _error(letter: LetterSummary | DeadLetter) -> str:
     return f"{letter.error_type}: {text}" if text else letter.error_type
 
 
-def _time(at_s: float) -> str:
+def shown_time(at_s: float) -> str:
+    """Return a time as people read it, UTC."""
     at = datetime.fromtimestamp(at_s, tz=UTC)
     return at.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _pretty(value: Any) -> str:
-    return json.dumps(_expressible(redact(value)), indent=2, ensure_ascii=False)
+    return json.dumps(expressible(redact(value)), indent=2, ensure_ascii=False)
 
 
 def _indented(text: str) -> Iterator[str]:
     return (f"    {printable(line.expandtabs())}" for line in text.split("\n"))
 
 
-def _expressible(value: Any) -> Any:
+def expressible(value: Any) -> Any:
     """Return plain data as JSON can say it: bytes as text, keys as text."""
     if isinstance(value, bytes | bytearray):
         return bytes(value).decode("utf-8", "backslashreplace")
     if isinstance(value, Mapping):
         return {
-            key if isinstance(key, str) else repr(key): _expressible(inner)
+            key if isinstance(key, str) else repr(key): expressible(inner)
             for key, inner in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):
-        return [_expressible(inner) for inner in value]
+        return [expressible(inner) for inner in value]
     if value is None or isinstance(value, str | int):
         return value
     return value if isinstance(value, float) and math.isfinite(value) else repr(value)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from bspump.abc.host import Context, Event
 
 from .gate import Gate
-from .pieces import Piece, cut
+from .pieces import Piece, cut, once
 
 _Held = tuple[Piece, list[Event], Sequence[Context] | None]
 
@@ -32,11 +32,12 @@ class Backlog:
     ) -> None:
         self._gate, self._schedule, self._emptied = gate, schedule, emptied
         self._held: dict[int, deque[_Held]] = {}
+        self._count = 0
         self._is_scheduled = False
 
     def __len__(self) -> int:
         """Return how many events wait."""
-        return sum(len(events) for held in self._held.values() for _, events, _ in held)
+        return self._count
 
     def hold(self, piece: Piece, events: list[Event], contexts: Sequence[Context] | None) -> None:
         """Keep `events`, which are to go on at `piece`, behind all that are as far or further."""
@@ -45,8 +46,20 @@ class Backlog:
         while place and held[place - 1][0].position < piece.position:
             place -= 1
         held.insert(place, (piece, events, contexts))
+        self._count += len(events)
         self._gate.close((Backlog, piece.depth), upto=piece.depth)
         self.wake()
+
+    def oldest(self, first: int, last: int) -> Iterator[Context]:
+        """Yield the contexts of the oldest that wait from depth `first` to `last`."""
+        for depth, held in self._held.items():
+            if first <= depth <= last:
+                for _, _, contexts in held:
+                    yield next(iter(once(contexts) or [{}]))
+
+    def is_empty(self, upto: int) -> bool:
+        """Tell whether none wait at depths up to one."""
+        return all(depth > upto for depth in self._held)
 
     def wake(self) -> None:
         """Look, soon, whether some of them can go on; to be called when the gate opens."""
@@ -69,10 +82,13 @@ class Backlog:
         try:
             while waiting and self._gate.is_open(depth):
                 piece, events, contexts = waiting.popleft()
+                total = len(events)
+                self._count -= total
                 taken = piece.run(events, contexts)
-                if taken < (total := len(events)):
+                if taken < total:
                     rest = cut(contexts, taken, total)
                     waiting.appendleft((piece, events[taken:], rest))
+                    self._count += total - taken
         finally:
             if waiting:
                 # What was held meanwhile is further on, so it comes first.
@@ -81,7 +97,7 @@ class Backlog:
 
     def forget(self) -> int:
         """Drop all events, and return how many there were."""
-        count = len(self)
+        count, self._count = self._count, 0
         for depth in self._held:
             self._gate.open((Backlog, depth))
         self._held.clear()

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from bspump.abc.source import PullSource
+
 from .throttling import Throttling
+
+if TYPE_CHECKING:
+    from .quarantine import Care
 
 
 class Checkpointing(Throttling):
@@ -15,6 +22,11 @@ class Checkpointing(Throttling):
         pipeline has an error it waits.
         """
         await self.Flow.stand_by(self.App.CheckpointService.checkpoint(self))
+
+    def care_for(self, source: PullSource[Any, Any]) -> Care | None:
+        """Return who hands on the first chunks of a source, in case processes died of them."""
+        care: Care | None = self.App.CheckpointService.care_for(source)
+        return care
 
     def is_durable(self) -> bool:
         """Tell whether checkpoints outlive the process."""

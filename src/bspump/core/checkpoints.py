@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
 from bspump.abc.dead_letters import DeadLetterOptions
+from bspump.abc.keyed_store import KeyedStore, register_keyed_store
 from bspump.abc.options import Configurable, Duration, Options
 
 from .checkpoint import Group, Keeper
 from .grouping import components, feeders_first
-from .keeping import NoKeeper, StoreKeeper
+from .keeping import NoKeeper, StoreKeeper, close_keyed
 from .lifecycle import State
 from .log import get_logger
+from .quarantine import Care, Quarantine
 from .recovery import Recovery
 from .service import Service
 
 if TYPE_CHECKING:
+    from bspump.abc.source import PullSource
     from bspump.abc.state import StateStore
 
     from .application import BSPumpApplication
@@ -38,6 +42,15 @@ _LAST_SHARE = 0.5
 """Of the time that a stop may take: for a last checkpoint."""
 
 
+def _rocksdb() -> type[KeyedStore]:
+    from bspump.state.rocksdb import RocksdbKeyedStore
+
+    return RocksdbKeyedStore
+
+
+register_keyed_store("rocksdb", _rocksdb)
+
+
 class CheckpointOptions(Options, frozen=True, kw_only=True):
     """When checkpoints are taken, and what becomes of state that has no place any more."""
 
@@ -48,6 +61,14 @@ class CheckpointOptions(Options, frozen=True, kw_only=True):
             " whose `batch.max_age` is longer takes one as often as that."
         ),
     ] = 1.0
+    max_crashes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="When so many processes died on the way from one checkpoint, the next one"
+            " looks for the event that kills; 0: never.",
+        ),
+    ] = 3
     renamed: Annotated[
         tuple[str, ...],
         Meta(description="`Old.Part->New.Part`: what is stored of the one belongs to the other."),
@@ -67,6 +88,7 @@ class CheckpointService(Service, Configurable):
 
     Attributes:
         Store: where checkpoints are kept, `None` for nowhere.
+        Quarantine: counts crashes, `None` where it is not to, or cannot.
     """
 
     OptionsClass = CheckpointOptions
@@ -87,6 +109,7 @@ class CheckpointService(Service, Configurable):
             self.Store = SqliteStateStore(path, letters=self._letters.Options)
         self._keeper: Keeper = NoKeeper(uuid.uuid4().hex)
         self._recovery: Recovery | None = None
+        self.Quarantine: Quarantine | None = None
         self._groups: dict[Pipeline, Group] = {}
         self._upcoming: dict[Group, asyncio.Task[bool]] = {}
         self._started: set[Pipeline] = set()
@@ -112,6 +135,9 @@ class CheckpointService(Service, Configurable):
             self._recovery = Recovery(self.Store, app.PumpService)
             self._keeper = StoreKeeper(self.Store, self._recovery)
             await self._recovery.open(renamed=self.Options.renamed, forget=self.Options.forget)
+            if self.Options.max_crashes:
+                self.Quarantine = Quarantine(self.Store, self.Options.max_crashes)
+                await self.Quarantine.open(forget=self.Options.forget)
         self._ticking = app.spawn(self._tick(), name="checkpoints")
 
     async def finalize(self, app: BSPumpApplication) -> None:
@@ -119,6 +145,7 @@ class CheckpointService(Service, Configurable):
         for task in list(self._upcoming.values()):
             task.cancel()
         if self.Store is not None:
+            await close_keyed(app.PumpService.Pipelines.values())
             await self.Store.close()
 
     def follow(self, pipeline: Pipeline) -> None:
@@ -155,6 +182,14 @@ class CheckpointService(Service, Configurable):
             # There is to be no other one, but what was taken is to be written all the same.
             await pipeline.Flow.drained()
             await pipeline.flush()
+
+    def together(self, pipeline: Pipeline) -> Sequence[Pipeline]:
+        """Return the pipelines with which a pipeline has its checkpoints; feeders come first."""
+        return self._group_of(pipeline).pipelines
+
+    def care_for(self, source: PullSource[Any, Any]) -> Care | None:
+        """Return who hands on the first chunks of a source, in case processes died of them."""
+        return None if self.Quarantine is None else self.Quarantine.care_for(source)
 
     def is_at_rest(self, pipeline: Pipeline) -> bool:
         """Tell whether the pipeline has had its last checkpoint."""

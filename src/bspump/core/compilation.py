@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bspump.abc.event_time import TimeSource
 from bspump.abc.processor import ProcessorBase
 from bspump.abc.sink import BatchSink
 
@@ -61,6 +62,8 @@ class Compilation:
                 await parts.write_what_goes()
                 if not flow.under_way() and parts.are_all_open():
                     self.compile()
+                    pipeline = self._pipeline
+                    pipeline.App.EventTimeService.follow(pipeline)
         finally:
             flow.let_in(_CHANGING)
         await parts.close_gone()
@@ -83,8 +86,11 @@ class Compilation:
         """Compile; nothing may be under way."""
         pipeline = self._pipeline
         self.is_done = True
-        pipeline.Flow.compile(pipeline.Processors)
         parts = list(pipeline.iter_processors())
+        has_times = any(isinstance(part, TimeSource) for part in parts)
+        pipeline.Flow.compile(
+            pipeline.Processors, marks_origin=has_times and len(pipeline.Sources) > 1
+        )
         driver = self.drivers.get(parts[-1]) if parts else None
         self._accounts.follow(
             pipeline.Flow.chain, (lambda: driver.written) if driver is not None else None

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from bspump.abc.dead_letters import DeadLetter, DeadLetterStore, LetterFilter
 from bspump.abc.errors import ConfigError, TransientError
-from bspump.abc.host import Context
 
 from .lifecycle import State
 from .log import get_logger
+from .quarantine import CareForLetters, crash_of
 from .service import Service
 
 if TYPE_CHECKING:
@@ -131,6 +131,7 @@ class DeadLetterService(Service):
 
     async def _replay(self, pipeline: Pipeline) -> None:
         """Replay until no more is asked for."""
+        care = CareForLetters(self.App.CheckpointService.Quarantine)
         try:
             while page := await self._find(pipeline, _AT_A_TIME):
                 # What has entered stays requested until a checkpoint has it.
@@ -142,25 +143,27 @@ class DeadLetterService(Service):
                 fresh = page.keys() - entered.keys()
                 if not fresh:
                     return
-                for count, letter in enumerate(await self.Store.read(fresh)):
+                letters = await care.choose(await self.Store.read(fresh))
+                for count, letter in enumerate(letters):
                     await pipeline.ready()
                     if not count % _REST:
                         await pipeline.Flow.breathe()
                         await pipeline.ready()
-                    self._enter(pipeline, letter)
+                    pipeline.Asides.replay(letter, _entry(pipeline, letter, care.is_at_fault))
                     entered[letter.id] = letter.replayed_at_s
-                log.info("dead letters are replayed", pipeline=pipeline.Id, count=len(fresh))
+                log.info("dead letters are replayed", pipeline=pipeline.Id, count=len(letters))
                 await pipeline.checkpoint()
         except TransientError as error:
             log.warning("cannot replay dead letters", pipeline=pipeline.Id, error=str(error))
 
-    def _enter(self, pipeline: Pipeline, letter: DeadLetter) -> None:
-        context = {k: v for k, v in letter.context.items() if k not in letter.odd_context}
-        pipeline.Asides.replay(letter, _entry(pipeline, letter, context))
 
-
-def _entry(pipeline: Pipeline, letter: DeadLetter, context: Context) -> Callable[[], None]:
-    """Return what lets the event of a letter enter where it failed."""
+def _entry(pipeline: Pipeline, letter: DeadLetter, is_at_fault: bool) -> Callable[[], None]:
+    """Return what lets the event of a letter enter where it failed; or fail again, at once."""
+    context = {k: v for k, v in letter.context.items() if k not in letter.odd_context}
+    if is_at_fault:
+        part = pipeline.locate_source(letter.part) or pipeline.locate_processor(letter.part)
+        error = crash_of(f"{pipeline.Id}.{letter.part}")
+        return partial(pipeline.reject, [(context, letter.event)], error, part)
     chain = pipeline.Flow.chain
     number = next((i for i, part in enumerate(chain.processors) if part.Id == letter.part), 0)
     if chain.processors[number].Id != letter.part and pipeline.locate_source(letter.part) is None:

@@ -11,6 +11,7 @@ from bspump.abc.errors import ExhaustedError, NotConnectedError, TransientError
 from bspump.abc.host import Context, Event
 from bspump.abc.source import Chunk, PullOptions, PullSource
 
+from .quarantine import Care
 from .retry import Backoff
 from .tasks import unless_cancelled
 
@@ -39,6 +40,9 @@ class SourceHost(Protocol):
     async def checkpoint(self) -> None:
         """Wait until everything that was passed is durable."""
 
+    def care_for(self, source: PullSource[Any, Any]) -> Care | None:
+        """Return who hands on its first chunks, in case processes died of them."""
+
     def check_finished(self) -> None:
         """Look again whether all sources have finished."""
 
@@ -62,6 +66,7 @@ class SourceDriver:
         self._is_passing = False
         self._moved = asyncio.Event()
         self.is_at_end = False
+        self._care = host.care_for(source)
         # Of what an earlier run has acknowledged nothing is known; once more does no harm.
         self._durable, self._acknowledged = source.DurablePosition, None
 
@@ -134,12 +139,16 @@ class SourceDriver:
         self._is_passing = True
         try:
             if chunk.events:
-                await self._host.process_many(chunk.events, chunk.contexts)
+                hand_on = self._host.process_many if self._care is None else self._care.hand_on
+                await hand_on(chunk.events, chunk.contexts)
             self._source.Position = chunk.position
             self.is_at_end = chunk.is_last
         finally:
             self._is_passing = False
             self._moved.set()
+        if self._care is not None and chunk.events:
+            await self._care.handed_on()
+            self._care = None if self._care.is_over else self._care
 
     async def _last_acknowledge(self) -> None:
         """Acknowledge all that was passed; after the end of the input, however long it takes."""

@@ -200,10 +200,14 @@ def _emit_split(
             text.add(indent, f"flush({n}, outs, ctxs)")
         text.add(indent, f"fan({n}, made, c{d})", number)
         return
+    text.add(indent, f"made = g{d}(c{d}, e{d}, {n})", number)
+    # Generators that hold something back make an empty list of most events.
+    text.add(indent, "if type(made) is not list or made:")
+    indent += 1
     text.add(indent, f"n{n} = 0")
     text.add(indent, f"plain{n} = not c{d}")
     text.add(indent, "try:")
-    text.add(indent + 1, f"it{n} = iter(g{d}(c{d}, e{d}, {n}))", number)
+    text.add(indent + 1, f"it{n} = iter(made)", number)
     text.add(indent + 1, f"for e{n} in it{n}:", number)
     text.add(indent + 2, f"if closed{n}:")
     text.add(indent + 3, f"fan({n}, chain([e{n}], it{n}), c{d})", number)

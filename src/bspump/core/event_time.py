@@ -3,22 +3,26 @@
 Every event carries its watermark along. Now and then this service looks at each pipeline that has
 parts which wait for a time, between two events, and tells these
 
-* the watermark of the nearest `TimeSource` before them, but no later one than what the events
-  carry that are still on their way: none of those may find that it has come too late;
+* the watermark of the nearest part before them that has one, but no later one than what the
+  events carry that are still on their way from there: none of those may find that it has come
+  too late;
 * the wall clock.
 
 A `TimeSource` is told what is known of pipelines that feed its own, as soon as nothing is on the
-way from there. A pipeline that is held back is left alone: its events have to come first.
+way from there. A part behind which the pipeline is held back is left alone.
+
+So where events come at all, what is told in between only lets happen earlier what the next event
+would have let happen: what comes out depends on the order of events alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
-from bspump.abc.event_time import BEGIN_MS, END_MS, WATERMARK, TimedProcessor, TimeSource, shown_ms
+from bspump.abc.event_time import BEGIN_MS, END_MS, TimedProcessor, TimeSource, shown_ms
 from bspump.abc.options import Configurable, Duration, Options
 
 from .grouping import feeders_first
@@ -29,8 +33,14 @@ if TYPE_CHECKING:
     from bspump.abc.source import Source
 
     from .application import BSPumpApplication
-    from .flow import Flow
     from .pipeline import Pipeline
+
+
+_DEEPEST = 1 << 30
+_FEEDERS_EVERY = 4
+"""After so many looks it is looked again who may feed a pipeline, for all parts are asked."""
+
+_TIMED = (TimeSource, TimedProcessor)
 
 
 class EventTimeOptions(Options, frozen=True, kw_only=True):
@@ -72,6 +82,11 @@ class EventTimeService(Service, Configurable):
                 self._clocks.pop(pipeline).close()
             self.look()
 
+    def explain(self, pipeline: Pipeline) -> list[dict[str, Any]]:
+        """Return why windows and timers of a pipeline still wait, ready for JSON."""
+        time = self._clocks.get(pipeline)
+        return [] if time is None else time.explain(int(self.App.time() * 1000))
+
     def look(self) -> None:
         """Look at all pipelines now, those that feed others first."""
         now_ms = int(self.App.time() * 1000)
@@ -95,6 +110,8 @@ class PipelineTime:
             description="How far the time of events has come, Unix seconds, and how far behind",
         )
         self._known: dict[str, int] = {}
+        self._possible: dict[Source, Collection[Any]] = {}
+        self._looks = 0
 
     def close(self) -> None:
         """Measure no longer."""
@@ -102,74 +119,100 @@ class PipelineTime:
 
     def look(self, now_ms: int, others: Mapping[Pipeline, PipelineTime]) -> None:
         """Tell parts what time it is, from the first to the last."""
-        pipeline = self._pipeline
-        if not pipeline.is_ready():
-            return
-        feeding = self._feeding(others)
-        watermark_ms = END_MS
-        for part in pipeline.iter_processors():
+        flow = self._pipeline.Flow
+        first, watermark_ms = 0, END_MS
+        for depth, part in self._timed_parts():
+            is_told = True
+            try:
+                if isinstance(part, TimeSource):
+                    first = depth
+                    part.look(now_ms, self._feeding(others) if flow.is_clear(depth) else None)
+                elif is_told := flow.gate.is_open(depth + 1):
+                    safe_ms = min(watermark_ms, flow.earliest_ms(first, depth))
+                    part.advance(BEGIN_MS if safe_ms == END_MS else safe_ms, now_ms)
+            except Exception as error:  # noqa: BLE001 - the pipeline owns the errors of its parts
+                self._pipeline.set_error(None, None, error)
+            own_ms = part.watermark_ms()
             if isinstance(part, TimeSource):
-                part.look(now_ms, feeding)
-                watermark_ms = part.watermark_ms()
-            elif isinstance(part, TimedProcessor):
-                safe_ms = min(watermark_ms, in_flight_ms(pipeline.Flow))
-                part.advance(BEGIN_MS if safe_ms == END_MS else safe_ms, now_ms)
+                self._measure(own_ms, now_ms)
             else:
-                continue
-            self._note(part)
-            # What has been handed on may be anywhere between here and the next part.
-            if not pipeline.is_ready():
-                return
-        self._measure(watermark_ms, now_ms)
+                own_ms = min(own_ms, part.held_ms())
+            if own_ms > BEGIN_MS or not is_told:
+                # Behind it time is no further than it is there.
+                watermark_ms = own_ms
+            self._note(part, depth, own_ms)
+
+    def _timed_parts(self) -> Iterator[tuple[int, TimeSource | TimedProcessor]]:
+        """Yield the parts that have to do with time, each with its depth in the chain."""
+        chain = self._pipeline.Flow.chain
+        for number, part in enumerate(chain.processors):
+            if isinstance(part, TimeSource | TimedProcessor):
+                yield chain.depth_of(number), part
 
     def known(self) -> Mapping[str, int]:
         """Return the watermark of each clock of the pipeline; what carries less has left it."""
         return self._known
 
-    def _note(self, part: TimeSource | TimedProcessor) -> None:
-        safe_ms = min(part.watermark_ms(), in_flight_ms(self._pipeline.Flow))
+    def _note(self, part: TimeSource | TimedProcessor, depth: int, watermark_ms: int) -> None:
+        safe_ms = min(
+            watermark_ms, self._pipeline.Flow.earliest_ms(depth, _DEEPEST), self._held_ms(depth)
+        )
         address = part.locate_address()
         self._known[address] = max(safe_ms, self._known.get(address, BEGIN_MS))
 
+    def _held_ms(self, depth: int) -> int:
+        """Return the earliest time of events that parts from `depth` on hold and will hand on."""
+        return min(
+            (
+                part.held_ms()
+                for at, part in self._timed_parts()
+                if at >= depth and isinstance(part, TimedProcessor)
+            ),
+            default=END_MS,
+        )
+
     def _feeding(self, others: Mapping[Pipeline, PipelineTime]) -> dict[str, int]:
-        """Return the clocks of the pipelines that feed this one, if nothing is on the way."""
-        found: dict[str, int] = {}
+        """Return the clocks of the pipelines that feed this one, and have nothing on the way."""
+        feeders: set[Any] = set()
+        busy: set[Any] = set()
+        may_have_changed = self._looks % _FEEDERS_EVERY == 0
+        self._looks += 1
         for source in self._pipeline.Sources:
-            for feeder in source.feeders():
-                if feeder in others and is_idle(source):
-                    found.update(others[feeder].known())  # type: ignore[index]
-        return found
+            is_idle = getattr(source, "is_idle", None)
+            if is_idle is not None:
+                if may_have_changed or source not in self._possible:
+                    self._possible[source] = source.possible_feeders()
+                found = {*self._possible[source], *source.feeders()}
+                feeders.update(found)
+                if not is_idle():
+                    busy.update(found)
+        return {
+            clock: watermark_ms
+            for feeder in (feeders - busy) & others.keys()
+            for clock, watermark_ms in others[feeder].known().items()
+        }
 
     def _measure(self, watermark_ms: int, now_ms: int) -> None:
         if shown_ms(watermark_ms) is not None:
             self._gauge.set("watermark", watermark_ms / 1000)
             self._gauge.set("lag", (now_ms - watermark_ms) / 1000)
 
-
-def in_flight_ms(flow: Flow) -> int:
-    """Return the earliest watermark that events on their way carry; `BEGIN_MS` if nobody knows."""
-    earliest_ms = END_MS
-    if flow.futures - flow.gate.waiting:
-        return BEGIN_MS
-    for context in flow.oldest_contexts():
-        earliest_ms = min(earliest_ms, context.get(WATERMARK, END_MS))
-    return earliest_ms
-
-
-def is_idle(source: Source) -> bool:
-    """Tell whether a source that is fed has passed on all it was given."""
-    idle = getattr(source, "is_idle", None)
-    return idle is None or bool(idle())
-
-
-_TIMED = (TimeSource, TimedProcessor)
-
-
-def explain(pipeline: Pipeline) -> Iterator[dict[str, Any]]:
-    """Yield for each part that has to do with time what holds it back and what it waits for."""
-    for part in pipeline.iter_processors():
-        if isinstance(part, _TIMED):
-            yield part.rest_get()
-
-
-__all__ = ["EventTimeOptions", "EventTimeService", "PipelineTime", "explain"]
+    def explain(self, now_ms: int) -> list[dict[str, Any]]:
+        """Return for each part how far time has come, what holds it back and what waits for it."""
+        flow, found, first = self._pipeline.Flow, [], 0
+        deepest = len(flow.chain.lengths) - 1
+        for depth, part in self._timed_parts():
+            if isinstance(part, TimeSource):
+                first = depth
+            watermark_ms = shown_ms(part.watermark_ms())
+            on_way_ms = flow.earliest_ms(first, depth)
+            found.append(
+                {
+                    "Part": part.Id,
+                    **part.explain(),
+                    "Lag": None if watermark_ms is None else (now_ms - watermark_ms) / 1000,
+                    "OnTheWay": shown_ms(on_way_ms),
+                    "IsHeldBack": not flow.gate.is_open(min(depth + 1, deepest)),
+                }
+            )
+        return found

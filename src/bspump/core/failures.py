@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from bspump.abc.clock import Clock
-from bspump.abc.errors import ProcessingError
+from bspump.abc.errors import CrashError, ProcessingError
 from bspump.abc.host import Context, Event
 from bspump.abc.processor import ProcessorBase
 from bspump.abc.source import Source
@@ -119,7 +119,7 @@ class Failures:
     def _give_up(
         self, error: BaseException, context: Context | None, event: Event, who: Any
     ) -> None:
-        policy = self._policy(who, event)
+        policy = self._policy(who, event, error)
         if policy in ("stop", "exit"):
             self._stop(error, context, event, who, policy=policy)
             return
@@ -137,15 +137,14 @@ class Failures:
         self._warn()
         self._watch.failed()
 
-    def _policy(self, who: Any, event: Event) -> Policy:
+    def _policy(self, who: Any, event: Event, error: BaseException) -> Policy:
         """Return what becomes of an event that failed for good at `who`."""
         pipeline = self._pipeline
         if pipeline.Asides.attempts_before(event):
             return "dead_letter"
         policy = policy_of(pipeline, getattr(who, "Id", ""))
-        if isinstance(who, Source) and policy != "dead_letter":
-            return "skip"
-        return policy
+        is_nonsense = isinstance(who, Source) and not isinstance(error, CrashError)
+        return "skip" if is_nonsense and policy != "dead_letter" else policy
 
     def clear(self) -> bool:
         """Take the error back; False if there is none."""

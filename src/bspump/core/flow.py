@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bspump.abc.contexts import Copies
+from bspump.abc.contexts import LazyContexts
+from bspump.abc.event_time import BEGIN_MS, END_MS, WATERMARK
 from bspump.abc.host import Application, Context, Event
 from bspump.abc.processor import AsyncProcessor, ProcessorBase
 
@@ -17,6 +19,7 @@ from .backlog import Backlog
 from .chain import Chain
 from .eager import Eager, never_waits, run_at_once
 from .gate import Gate
+from .origins import marked, marking
 from .pacer import Pacer
 from .pieces import Piece, cut
 from .segment import AsyncSegment
@@ -78,16 +81,30 @@ class Flow:
         self._segments: list[AsyncSegment] = []
         self._changed = asyncio.Event()
         self._draining: set[Hashable] = set()
+        # Watermarks of what asynchronous generators have begun, by their depth.
+        self._apart: defaultdict[int, dict[asyncio.Task[Any], int]] = defaultdict(dict)
+        self._marks = False
         self.is_closed = True
 
-    def compile(self, processors: Sequence[Sequence[ProcessorBase]]) -> None:
-        """Compile `processors` into a new chain; nothing may be under way in the old one."""
+    def compile(
+        self, processors: Sequence[Sequence[ProcessorBase]], *, marks_origin: bool = False
+    ) -> None:
+        """Compile `processors` into a new chain; nothing may be under way in the old one.
+
+        Args:
+            processors: by depth.
+            marks_origin: contexts are to say which source brings the events.
+        """
         old: Chain | None = getattr(self, "chain", None)
         self._segments = []
+        self._apart.clear()
+        self._marks = marks_origin
         self.chain = Chain(
             self.name, processors, self, self.gate, every=self._every, pacer=self._pacer
         )
-        self.process = self.chain.process
+        self.process = (
+            marking(self.name, self.chain.process) if marks_origin else self.chain.process
+        )
         if old is not None:
             old.discard()
 
@@ -99,8 +116,10 @@ class Flow:
         if contexts is not None and len(contexts) != total:
             raise ValueError(f"expected {total} contexts, one for each event, got {len(contexts)}")
         events = events if isinstance(events, list) else list(events)
-        if contexts is not None and not isinstance(contexts, list | Copies):
+        if contexts is not None and not isinstance(contexts, list | LazyContexts):
             contexts = list(contexts)
+        if self._marks:
+            contexts = marked(self.name, events, contexts)
         pacer, gate = self._pacer, self.gate
         while done < total:
             # The break comes before the events, so that a cancel there leaves no doubt.
@@ -148,22 +167,23 @@ class Flow:
         if never_waits(generate):
             return run_at_once(generate, depth + 1)
 
+        apart = self._apart[depth]
+
         def start(context: Context, event: Event) -> None:
             def failed(error: Exception) -> None:
                 self.chain.counts.fails[number] += 1
                 self.failed(who, context, event, error)
 
-            self.run_eagerly(generate(context, event, depth + 1), failed, depth)
+            watermark_ms = context.get(WATERMARK, END_MS)
+            if apart and watermark_ms != END_MS:
+                # What overtakes others carries no later a watermark than they do.
+                context[WATERMARK] = min(watermark_ms, next(iter(apart.values())))
+            task = self._eager.start(generate(context, event, depth + 1), failed)
+            if task is not None:
+                apart[task] = watermark_ms
+                self.keep(task, depth)
 
         return start
-
-    def run_eagerly(
-        self, coro: Coroutine[Any, Any, Any], failed: Callable[[Exception], None], depth: int
-    ) -> None:
-        """Run `coro` up to its first wait, and the rest in a task that counts as in flight."""
-        task = self._eager.start(coro, failed)
-        if task is not None:
-            self.keep(task, depth)
 
     def run_uncounted(
         self, coro: Coroutine[Any, Any, Any], failed: Callable[[Exception], None]
@@ -180,6 +200,8 @@ class Flow:
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self.futures.discard(task)
+        for apart in self._apart.values():
+            apart.pop(task, None)
         if len(self.futures) < self._limit:
             self.gate.open(self.throttler)
         self.changed()
@@ -196,13 +218,36 @@ class Flow:
         futures = len(self.futures - self.gate.waiting)
         return futures + len(self.backlog) + sum(map(len, self._segments))
 
-    def oldest_contexts(self) -> list[Context]:
-        """Return the context of what has entered each asynchronous processor first, and is there.
+    def earliest_ms(self, first: int, last: int) -> int:
+        """Return the earliest watermark of what is on its way from depth `first` to `last`.
 
-        What is held back elsewhere is so only while the gate is closed.
+        Returns:
+            `END_MS` if there is none, `BEGIN_MS` if nobody knows.
         """
-        oldest = [segment.oldest_context() for segment in self._segments]
-        return [context for context in oldest if context is not None]
+        if self._unknown():
+            return BEGIN_MS
+        between = [segment for segment in self._segments if first <= segment.depth < last]
+        contexts = [*self.backlog.oldest(first, last), *(s.oldest_context() for s in between)]
+        times = [context.get(WATERMARK, END_MS) for context in contexts if context is not None]
+        for depth, apart in self._apart.items():
+            if apart and first <= depth < last:
+                times.append(next(iter(apart.values())))
+        return min(times, default=END_MS)
+
+    def is_clear(self, upto: int) -> bool:
+        """Tell whether nothing is on its way before depth `upto`."""
+        return (
+            not self._unknown()
+            and self.backlog.is_empty(upto)
+            and not any(len(segment) for segment in self._segments if segment.depth < upto)
+            and not any(apart for depth, apart in self._apart.items() if depth < upto)
+        )
+
+    def _unknown(self) -> set[Any]:
+        """Return tasks in flight of which nobody knows what they have in hand."""
+        if not self.futures:
+            return self.futures
+        return self.futures.difference(self.gate.waiting, *self._apart.values())
 
     def _gate_opened(self) -> None:
         self.backlog.wake()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from bspump.abc.component import Stateful
 from bspump.abc.errors import TransientError
+from bspump.abc.keyed import KeyedProcessor
 from bspump.abc.options import RetryOptions
 from bspump.abc.state import Epoch, FrozenState, StateStore
 
@@ -15,6 +17,7 @@ from .log import get_logger
 from .retry import Backoff
 
 if TYPE_CHECKING:
+    from .pipeline import Pipeline
     from .recovery import Recovery
 
 log = get_logger(__name__)
@@ -58,6 +61,8 @@ class StoreKeeper(Keeper):
         self._store, self._recovery = store, recovery
         # Of a part that cannot be stored something is lost with each snapshot that is refused.
         self._refused: dict[str, Exception] = {}
+        # They keep state elsewhere too, and so must know what has become durable.
+        self._keyed: WeakValueDictionary[str, KeyedProcessor] = WeakValueDictionary()
 
     @property
     def lineage(self) -> str:  # type: ignore[override]
@@ -68,6 +73,8 @@ class StoreKeeper(Keeper):
         if address in self._refused:
             raise self._refused[address]
         snapshot = part.snapshot()
+        if isinstance(part, KeyedProcessor):
+            self._keyed[address] = part
         if snapshot is None:
             return
         try:
@@ -85,14 +92,21 @@ class StoreKeeper(Keeper):
 
     async def commit(self, group: Group, epoch: Epoch) -> None:
         await self._insist(group, lambda: self._store.commit(epoch))
-        self._recovery.stored(epoch)
+        self._stored(epoch)
 
     async def stage(self, group: Group, epoch: Epoch) -> None:
         await self._insist(group, lambda: self._store.stage(epoch))
 
     async def promote(self, group: Group, epoch: Epoch) -> None:
         await self._insist(group, lambda: self._store.promote(epoch.group, epoch.number))
+        self._stored(epoch)
+
+    def _stored(self, epoch: Epoch) -> None:
         self._recovery.stored(epoch)
+        for address, state in epoch.states.items():
+            part = self._keyed.get(address)
+            if part is not None:
+                part.stored(state)
 
     async def committed(self, group: Group, epoch: Epoch) -> None:
         sinks = list(epoch.tokens)
@@ -122,3 +136,11 @@ class StoreKeeper(Keeper):
                 await first.error_cleared()
             else:
                 return
+
+
+async def close_keyed(pipelines: Iterable[Pipeline]) -> None:
+    """Release the stores of keyed state of pipelines that have ended."""
+    for pipeline in pipelines:
+        for part in pipeline.iter_processors():
+            if isinstance(part, KeyedProcessor):
+                await part.close_store()

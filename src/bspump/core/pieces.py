@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bspump.abc.contexts import Copies
+from bspump.abc.contexts import LazyContexts
 from bspump.abc.host import Context, Event
 
 if TYPE_CHECKING:
@@ -17,12 +17,14 @@ def cut(contexts: Sequence[Context] | None, start: int, stop: int) -> Sequence[C
     """Return the contexts from `start` to `stop`, to go on with these alone."""
     if contexts is None:
         return None
-    return contexts.part(start, stop) if type(contexts) is Copies else contexts[start:stop]
+    if isinstance(contexts, LazyContexts):
+        return contexts.part(start, stop)
+    return contexts[start:stop]
 
 
 def once(contexts: Sequence[Context] | None) -> Iterable[Context] | None:
     """Return the contexts to go through them once, without keeping copies that are made."""
-    return contexts.once() if type(contexts) is Copies else contexts
+    return contexts.once() if isinstance(contexts, LazyContexts) else contexts
 
 
 class Piece:

@@ -334,11 +334,15 @@ class Pipeline(Checkpointing):
         """Tell whether all input was bounded and has been delivered."""
         return self._is_finished
 
+    def is_at_end(self) -> bool:
+        """Tell whether all input was bounded and has been read."""
+        return bool(self.Sources) and all(map(self._is_at_end, self.Sources))
+
     def check_finished(self) -> None:
         """Look again whether all sources have finished; one that has may call it."""
         if self._finishing is not None or not self._lifecycle.is_active():
             return
-        if self.Sources and all(map(self._is_at_end, self.Sources)):
+        if self.is_at_end():
             self._finishing = self._spawn(self._end_of_input())
 
     def _is_at_end(self, source: Source) -> bool:

@@ -12,6 +12,7 @@ from bspump.abc.source import PullSource, Source
 
 from .drive_sink import SinkDriver
 from .drive_source import SourceDriver
+from .origins import ORIGIN
 from .parts import Parts
 from .tasks import Tasks, cancelled, unless_cancelled
 
@@ -171,6 +172,7 @@ class Run:
     async def run_source(self, source: Source) -> None:
         """Run `main()` of a source, again after an error that was called harmless."""
         pipeline = self._pipeline
+        ORIGIN.set((pipeline.Id, source.Id))
         while True:
             try:
                 await unless_cancelled(source.main())
@@ -256,6 +258,8 @@ class Run:
         pipeline = self._pipeline
         await pipeline.Flow.drained()
         for part in pipeline.iter_processors():
+            # What time has come to must not depend on when somebody has looked last.
+            pipeline.App.EventTimeService.look()
             self.release(part)
             await pipeline.Flow.drained()
         await self.flush()

@@ -42,12 +42,15 @@ class AsyncSegment:
     At `concurrency` events in flight it closes the gate before it. Ordered, an event counts as
     in flight until all before it have left. Those that a stop has cut off stay in flight, and
     are begun again by `resume`.
+
+    Attributes:
+        depth: at whose end it stands.
     """
 
     def __init__(self, part: AsyncProcessor, number: int, depth: int, flow: Flow) -> None:
         options: Options = part.Options
         assert isinstance(options, AsyncOptions)
-        self._part, self._number, self._depth, self._flow = part, number, depth, flow
+        self._part, self._number, self.depth, self._flow = part, number, depth, flow
         self._options = options
         self._clock = flow.clock
         self._in_order: deque[_Slot] = deque()
@@ -72,7 +75,7 @@ class AsyncSegment:
         if self._options.ordered:
             self._in_order.append(slot)
         if len(self._in_flight) >= self._options.concurrency:
-            self._flow.gate.close(self, upto=self._depth)
+            self._flow.gate.close(self, upto=self.depth)
         self._flow.run_uncounted(self._work(slot), _no_error)
 
     def resume(self) -> None:
@@ -174,7 +177,7 @@ class AsyncSegment:
                 events.append(slot.result)
                 contexts.append(slot.context)
         if events:
-            self._flow.chain.forward(self._depth + 1, events, contexts)
+            self._flow.chain.forward(self.depth + 1, events, contexts)
 
 
 def _no_error(error: Exception) -> None:

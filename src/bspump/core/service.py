@@ -12,6 +12,7 @@ from bspump.abc.host import Context
 from bspump.abc.lookup import Lookup
 from bspump.abc.source import TriggerSource
 
+from .keeping import close_keyed
 from .log import get_logger
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class BSPumpService(Service):
     async def _dispose(self, pipeline: Pipeline) -> None:
         await pipeline.dispose()
         self.App.CheckpointService.forget(pipeline)
+        await close_keyed([pipeline])
         for other in self.Pipelines.values():
             other.unlink(pipeline)
         # It may have been the last one that the end of the application waited for.

@@ -69,11 +69,15 @@ class Standstill:
             and len(drivers) == len(self._paused)
         )
 
+    def let_go(self) -> None:
+        """Undo `drain`."""
+        self.pipeline.Flow.gate.open(self._everywhere)
+        self.pipeline.Flow.let_in(self)
+
     def end(self) -> None:
         """Let the pipeline go on."""
         self.pipeline.Asides.make_way(False)
-        self.pipeline.Flow.gate.open(self._everywhere)
-        self.pipeline.Flow.let_in(self)
+        self.let_go()
         while self._hurried:
             self._hurried.pop().relax()
         while self._paused:

@@ -35,8 +35,12 @@ class StartChecks(Service):
             raise ConfigErrors(errors)
         for pipeline in pipelines:
             guarantee = guarantee_of(pipeline)
-            because = "; ".join(f"{each.part}: {each.why}" for each in guarantee.weakest())
-            fields: dict[str, Any] = {"because": because} if because else {}
+            fields: dict[str, Any] = {}
+            if weakest := guarantee.weakest():
+                # All of them are what `bspump check` shows.
+                fields["because"] = f"{weakest[0].part}: {weakest[0].why}"
+                if len(weakest) > 1:
+                    fields["more"] = len(weakest) - 1
             log.info("guarantee", pipeline=pipeline.Id, promise=guarantee.promise.words, **fields)
             log.debug(guarantee.text())
 

@@ -25,6 +25,9 @@ def rest_get(
         "Guarantee": guarantee_of(pipeline).rest_get(),
         "Log": [record_get(record) for record in pipeline.L.Deque],
     }
+    times = pipeline.App.EventTimeService.explain(pipeline)
+    if times:
+        answer["EventTime"] = times
     if error is not None:
         _, _, exception, at = error
         answer["Error"] = str(exception) or type(exception).__name__

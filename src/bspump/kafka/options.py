@@ -38,6 +38,13 @@ class KafkaSourceOptions(PullOptions, frozen=True, kw_only=True):
     group_id: Annotated[
         str, Meta(min_length=1, description="Consumer group; its members share the partitions.")
     ] = field(default="bspump", name="group.id")
+    partitions: Annotated[
+        str,
+        Meta(
+            description="Read these partitions of each topic without a group: `all`, or numbers"
+            " such as `0,2-5`; default: as a member of the group."
+        ),
+    ] = ""
     auto_offset_reset: Annotated[
         str,
         Meta(

@@ -1,24 +1,26 @@
-"""A source that reads topics as a member of a consumer group."""
+"""A source that reads topics, as a member of a consumer group or partitions that are named."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from bspump.abc.capabilities import Can
 from bspump.abc.codec import Codec
 from bspump.abc.errors import NotConnectedError, RejectedError
-from bspump.abc.extras import require
 from bspump.abc.options import Options
 from bspump.abc.source import Chunk, PullSource
 from bspump.formats.configured import configured_codec
 from bspump.formats.plain import BytesCodec
 
-from .connection import KafkaConnection
-from .group_member import GroupMember, Hooks, Limits
-from .offsets import name_of
+from .assigned import AssignedReader, Wanted, parse_partitions
+from .connection import Client, KafkaConnection
+from .group_member import GroupMember, Hooks
+from .messages import Columns, MessageContexts
 from .options import KafkaSourceOptions
-from .settings import EXTRA, LibrdkafkaConfigurable
+from .reader import Limits, Reader
+from .settings import LibrdkafkaConfigurable
 from .start import parse_start
 from .values import preparing
 
@@ -32,7 +34,7 @@ _SETTLE_POLL_S: Final = 0.01
 
 
 class KafkaSource(LibrdkafkaConfigurable, PullSource[KafkaSourceOptions, Position]):
-    """Read the messages of topics, as a member of a consumer group.
+    """Read the messages of topics, as a member of a consumer group or all by itself.
 
     An event is the value of a message, bytes or what `codec` makes of it; a message without a
     value is `b""`. The context has `kafka_key`, `kafka_headers` (a list of pairs, or None),
@@ -52,6 +54,11 @@ class KafkaSource(LibrdkafkaConfigurable, PullSource[KafkaSourceOptions, Positio
 
     Position: the next offset of each partition, by `topic-partition`. Those that were given away
     stay in it; nothing of them is committed, and an offset of the group is never set back.
+
+    With `partitions` there is no group: those partitions are read from the checkpoint on, or from
+    `start` if there is none, and nothing is told to the brokers. Of `all` partitions those that
+    are added later are noticed, and read from their beginning. Where checkpoints do not outlive
+    the process it begins anew at `start`.
 
     A pipeline that is held back keeps its membership, however long that takes. While no broker
     answers it waits, and reads on when one is back.
@@ -84,31 +91,57 @@ class KafkaSource(LibrdkafkaConfigurable, PullSource[KafkaSourceOptions, Positio
         )
         self.Codec = None if isinstance(codec, BytesCodec) else codec
         self._start = parse_start(self.Options.start or self.Options.auto_offset_reset)
-        self._member: GroupMember | None = None
+        self._reader: Reader | None = None
         self._handed: Position | None = None
         self._columns: Any = None
+        self._has_group = not self.Options.partitions.strip()
+        self._numbers = None if self._has_group else parse_partitions(self.Options.partitions)
+        if not self._has_group:
+            vars(self)["Capabilities"] = Can.RESUME
 
     async def connect(self) -> None:
-        self._columns = _column_readers()
-        self._handed = self.Position
+        await self._connect_at(self.Position)
+
+    async def _connect_at(self, position: Position | None) -> None:
+        self._columns = Columns()
+        self._handed = position
         settings = self._client_settings()
         client = self.Connection.make_client("Consumer", settings)
+        make = self._member if self._has_group else self._assigned
+        self._reader = reader = make(client, settings)
+        await reader.connect(self.Connection.Options.connect_timeout)
+
+    def _member(self, client: Client, settings: Mapping[str, Any]) -> Reader:
         options = self.Options
-        self._member = member = GroupMember(
+        return GroupMember(
             client,
             options.topic.split(),
             self._start,
             where=f"{self.Connection.Where}, group {options.group_id!r}",
             is_incremental=_is_incremental(self.Connection.settings(settings)),
-            limits=Limits(
-                options.buffer_size,
-                options.buffer_bytes,
-                options.poll_interval,
-                options.revoke_timeout,
-            ),
+            limits=self._limits(),
             hooks=Hooks(self._settle, lambda: self._handed or {}, self.App.spawn, self._warn),
         )
-        await member.connect(self.Connection.Options.connect_timeout)
+
+    def _assigned(self, client: Client, _: Mapping[str, Any]) -> Reader:
+        options = self.Options
+        return AssignedReader(
+            client,
+            Wanted(options.topic.split(), self._numbers, self._start, options.refresh_topics),
+            self._handed or {},
+            where=self.Connection.Where,
+            limits=self._limits(),
+            warn=functools.partial(self.Pipeline.L.warning, source=self.Id),
+        )
+
+    def _limits(self) -> Limits:
+        options = self.Options
+        return Limits(
+            options.buffer_size,
+            options.buffer_bytes,
+            options.poll_interval,
+            options.revoke_timeout,
+        )
 
     def _client_settings(self) -> dict[str, Any]:
         options = self.Options
@@ -126,58 +159,45 @@ class KafkaSource(LibrdkafkaConfigurable, PullSource[KafkaSourceOptions, Positio
         return settings
 
     async def read(self, position: Position | None, /) -> Chunk[Position]:
-        member = self._member
-        if member is None:
+        if self._reader is None:
             raise NotConnectedError(f"{self.Id}: not connected")
-        messages = await self._take(member)
+        if not self._has_group and position != self._handed:
+            await self.close()
+            await self._connect_at(position)
+        reader = self._reader
+        messages = await self._take(reader)
         position = position or {}
+        if not reader.starts.keys() <= position.keys():
+            position = {**reader.starts, **position}
         chunk = self._chunk(messages, position) if messages else Chunk([], position)
         self._handed = chunk.position
         return chunk
 
-    async def _take(self, member: GroupMember) -> list[Any]:
+    async def _take(self, reader: Reader) -> list[Any]:
         """Return the next messages, when all that decoding them needs is here."""
         codec = self.Codec
         if codec is None or type(codec).lacks is Codec.lacks:
-            return await member.take(_READ_WAIT_S) or []
+            return await reader.take(_READ_WAIT_S) or []
         while True:
-            messages = await member.take(_READ_WAIT_S, lambda each: codec.lacks(_values(each)))
+            messages = await reader.take(_READ_WAIT_S, lambda each: codec.lacks(_values(each)))
             if messages is not None:
                 return messages
             # They stay where they are meanwhile, so that a rebalance can take them away.
-            await preparing(codec.prepare(_values(member.first())))
+            await preparing(codec.prepare(_values(reader.first())))
 
     def _chunk(self, messages: Sequence[Any], position: Position) -> Chunk[Position]:
-        values, keys, headers, topics, partitions, offsets, times = [
-            list(map(read, messages)) for read in self._columns
-        ]
-        contexts: list[Context] = [
-            {
-                "kafka_key": key,
-                "kafka_headers": pairs,
-                "_kafka_topic": topic,
-                "_kafka_partition": partition,
-                "_kafka_offset": offset,
-                "_kafka_timestamp": time[1] if time[0] else None,
-            }
-            for key, pairs, topic, partition, offset, time in zip(
-                keys, headers, topics, partitions, offsets, times, strict=True
-            )
-        ]
-        # In each partition the last one is the highest.
-        last = dict(zip(zip(topics, partitions, strict=True), offsets, strict=True))
-        after = {name_of(*place): offset + 1 for place, offset in last.items()}
-        if None in values:
-            values = [b"" if value is None else value for value in values]
+        columns = self._columns
+        values: list[Any] = columns.values(messages)
+        contexts: Sequence[Context] = MessageContexts(columns, messages)
         if self.Codec is not None:
             values, contexts = self._decode(self.Codec, values, contexts)
-        return Chunk(values, {**position, **after}, contexts)
+        return Chunk(values, {**position, **columns.after(messages)}, contexts)
 
     def _decode(
         self, codec: Codec, values: Sequence[bytes], contexts: Sequence[Context]
-    ) -> tuple[list[Any], list[Context]]:
+    ) -> tuple[list[Any], Sequence[Context]]:
         try:
-            return list(map(codec.decode, values)), list(contexts)
+            return list(map(codec.decode, values)), contexts
         except RejectedError:
             events, kept = [], []
         for value, context in zip(values, contexts, strict=True):
@@ -189,9 +209,9 @@ class KafkaSource(LibrdkafkaConfigurable, PullSource[KafkaSourceOptions, Positio
         return events, kept
 
     async def acknowledge(self, position: Position, /) -> None:
-        if self._member is None:
+        if self._reader is None:
             raise NotConnectedError(f"{self.Id}: not connected")
-        await self._member.Offsets.commit(position, self.Connection.Options.connect_timeout)
+        await self._reader.commit(position, self.Connection.Options.connect_timeout)
 
     async def _settle(self) -> Position:
         """Wait until all that was read is durable; return up to where that is."""
@@ -202,41 +222,40 @@ class KafkaSource(LibrdkafkaConfigurable, PullSource[KafkaSourceOptions, Positio
         await self.Pipeline.checkpoint()
         return position
 
+    def partitions(self) -> list[tuple[str, int]] | None:
+        if self._reader is None:
+            return None
+        places = (name.rpartition("-") for name in self._reader.partitions)
+        return [(topic, int(number)) for topic, _, number in places]
+
     def progress_at(self, position: Position) -> tuple[list[Any], Any] | None:
         """Return new offsets and the group for the transaction of a producer at the same cluster.
 
         `None` if it has nothing to tell. To be called in any thread.
         """
-        member = self._member
-        return None if member is None else member.progress_at(position)
+        reader = self._reader
+        return None if reader is None else reader.progress_at(position)
 
     def _warn(self, sentence: str) -> None:
         self.Pipeline.L.warning(sentence, source=self.Id, after_s=self.Options.revoke_timeout)
 
     async def close(self) -> None:
-        member, self._member = self._member, None
-        if member is not None:
-            await member.close()
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            await reader.close()
 
     def rest_get(self) -> dict[str, Any]:
-        member = self._member
+        reader = self._reader
         return {
             **super().rest_get(),
             "topic": self.Options.topic,
-            "group": self.Options.group_id,
-            "partitions": [] if member is None else member.Offsets.assigned,
+            "group": self.Options.group_id if self._has_group else None,
+            "partitions": [] if reader is None else reader.partitions,
         }
 
 
 def _values(messages: Sequence[Any]) -> list[bytes]:
     return [message.value() or b"" for message in messages]
-
-
-def _column_readers() -> tuple[Any, ...]:
-    """Return the methods that read a message, in the order in which `_chunk` names them."""
-    message = require("confluent_kafka", extra=EXTRA).Message
-    names = ("value", "key", "headers", "topic", "partition", "offset", "timestamp")
-    return tuple(getattr(message, name) for name in names)
 
 
 def _is_incremental(settings: Mapping[str, Any]) -> bool:

@@ -81,7 +81,6 @@ def resolve_start(
     Raises:
         KafkaException: they do not answer.
     """
-    kafka = require("confluent_kafka", extra=EXTRA)
     known = consumer.committed(list(partitions), timeout=_TIMEOUT_S)
     committed = {name_of(p.topic, p.partition): p.offset for p in known if p.offset >= 0}
     for place in known:
@@ -89,6 +88,19 @@ def resolve_start(
     if start is None:
         return Places(known, [], committed)
     new = [place for place in known if place.offset < 0]
+    set_start(consumer, new, start)
+    return Places(known, new, committed)
+
+
+def set_start(consumer: Any, new: Sequence[Any], start: Start) -> None:
+    """Set the offsets of partitions of which nothing is known, as `start` says.
+
+    Asks the brokers, and blocks meanwhile.
+
+    Raises:
+        KafkaException: they do not answer.
+    """
+    kafka = require("confluent_kafka", extra=EXTRA)
     for place in new:
         place.offset = start.offset if start.offset is not None else kafka.OFFSET_END
         if start.time_ms is not None:
@@ -103,4 +115,3 @@ def resolve_start(
             # The end as a number, so that what comes after it is read even if we fail before
             # anything was acknowledged.
             place.offset = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)[1]
-    return Places(known, new, committed)

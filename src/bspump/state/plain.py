@@ -22,7 +22,9 @@ DEEPEST = 100
 _TUPLE, _INTEGER, _TEXT, _DICT = 1, 2, 3, 4
 _SCALARS = frozenset((str, bytes, int, float, bool, type(None)))
 _EASY_KEYS = frozenset((str, bytes, int))
-_EASY_LEVELS, _EASY_BATCH, _EASY_VALUES = 4, 4096, 1_000_000
+# So few that what is looked at several times stays in the cache of the processor.
+_EASY_BATCH = 1024
+_EASY_LEVELS, _EASY_VALUES = 4, 1_000_000
 _INT64_MIN, _UINT64_MAX = -(2**63), 2**64 - 1
 
 _pack = msgspec.msgpack.Encoder().encode

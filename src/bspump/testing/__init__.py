@@ -13,6 +13,7 @@ from .manual_clock import ManualClock
 from .memory_ends import MemoryBatchSink, MemorySink, MemorySource, MemoryUpsertSink
 from .memory_lookups import MemoryAsyncLookup, MemoryLookup, MemoryProvider
 from .memory_transactions import MemoryEpochSink, MemoryTable, MemoryTwoPhaseSink
+from .proxy import TcpProxy
 from .virtual_time import StalledError, VirtualClock, VirtualLoop, run_virtual, virtual_time
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "MemoryTwoPhaseSink",
     "MemoryUpsertSink",
     "StalledError",
+    "TcpProxy",
     "VirtualClock",
     "VirtualLoop",
     "cancel_everywhere",

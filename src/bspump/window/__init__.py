@@ -15,10 +15,11 @@ from bspump.windows.aggregation import (
     Sum,
     Variance,
 )
+from bspump.windows.calendars import Calendar
 from bspump.windows.collecting import Collect, Distinct, Quantiles, TopK
 from bspump.windows.open_windows import Firing
 from bspump.windows.sketches import ApproxDistinct, ApproxQuantiles, ApproxTopK
-from bspump.windows.spans import Calendar, Counted, Global, Hopping, Session, Tumbling
+from bspump.windows.spans import Counted, Global, Hopping, Session, Tumbling
 from bspump.windows.triggers import Every, EveryCount, When
 
 from .aggregator import WindowAggregator

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from msgspec import Meta
 
@@ -121,21 +121,30 @@ class WindowAggregator(TimedProcessor):
         self._manner = Manner(says=says, early=early, allowed_ms=allowed_ms)
         self._window, self._is_wall = window, clock == "wall"
         self._fold = fold_of({n: aggregation_of(a, self._address) for n, a in aggregate.items()})
-        self._check(aggregate, clock)
-        self._key_of = _key_function(key)
+        self._windows = self._checked(aggregate, clock)
         self._late = LateEvents(self, self.Options.late)
-        self._windows: OpenWindows | None = None
-        self._early_ms, self._early_wall = END_MS, 0
+        self._early_ms, self._early_wall = BEGIN_MS, 0
+        self._is_open = False
         self._kept: Any = None
+        self._compiled = self._compile(key)
+        if type(self).generate is WindowAggregator.generate:
+            # A call less for every event.
+            self.generate = self._compiled  # type: ignore[method-assign]
 
-    def _check(self, aggregate: Collection[str], clock: str) -> None:
+    def _checked(self, aggregate: Collection[str], clock: str) -> OpenWindows:
+        """Return windows, if the choices go together."""
         taken = {"key", "start_ms", "end_ms", "firing", "pane", "retracted"} & set(aggregate)
         try:
             if taken:
                 raise ValueError(f"results cannot be called {', '.join(sorted(taken))}")  # noqa: TRY301
             if clock not in ("event", "wall"):
                 raise ValueError(f"expected the clock 'event' or 'wall', got {clock!r}")  # noqa: TRY301
-            open_windows(self._window, self._fold, self._manner, is_kept=False)
+            if self._manner.says not in get_args(Says):
+                raise ValueError(f"expected one of {get_args(Says)}, got {self._manner.says!r}")  # noqa: TRY301
+            early = self._manner.early
+            if not isinstance(early, Early | None):
+                raise ValueError(f"expected Every, EveryCount or When, got {early!r}")  # noqa: TRY004, TRY301
+            return open_windows(self._window, self._fold, self._manner)
         except ValueError as error:
             raise ConfigError(f"{self._address}: {error} [{ConfigError.Code}]") from error
 
@@ -153,32 +162,64 @@ class WindowAggregator(TimedProcessor):
     # What happens
 
     def generate(self, context: Context, event: Event, depth: int, /) -> list[Any]:
-        if self._is_wall:
-            at_ms = watermark_ms = self._now_ms()
-        elif WATERMARK in context:
-            at_ms, watermark_ms = context[EVENT_TIME], context[WATERMARK]
-        else:
-            raise no_time(self)
-        windows = self._windows or self._open()
-        if watermark_ms >= windows.due_ms or watermark_ms >= self._early_ms:
-            self._move(watermark_ms)
-        elif watermark_ms > self._watermark_ms:
-            self._watermark_ms = watermark_ms
-        fired = windows.add(self._key_of(context, event), at_ms, self._watermark_ms, context, event)
-        if fired is not None:
-            if fired is TOO_LATE:
-                self._late.take(context, event, at_ms, self._watermark_ms)
-            else:
-                self._say(fired, self._watermark_ms)
+        return self._compiled(context, event, depth)
+
+    def _compile(self, key: KeyOf) -> Callable[[Context, Event, int], list[Any]]:
+        """Return `generate`, compiled for the choices that were made."""
+        scope: dict[str, Any] = {
+            "part": self,
+            "move": self._move,
+            "slow": self._add,
+            "N": _NOTHING,
+            "no_time": no_time,
+            "windows": self._windows,
+        }
+        told = ["try:", f"    at, wm = c[{EVENT_TIME!r}], c[{WATERMARK!r}]"]
+        told += ["except KeyError:", "    raise no_time(part) from None"]
+        lines = [
+            *(["wm = at = part._now_ms()"] if self._is_wall else told),
+            "if wm > part._watermark_ms:",
+            "    if wm >= windows.due_ms or wm >= part._early_ms:",
+            "        move(wm)",
+            "    else:",
+            "        part._watermark_ms = wm",
+            f"k = {_key_text(key, scope)}",
+        ]
+        hot = self._windows.hot()
+        if hot is not None:
+            lines += hot.lines
+            scope |= hot.scope
+        text = "\n".join(
+            [
+                f"def make({', '.join(scope)}):",
+                "    def generate(c, e, depth):",
+                *("        " + line for line in lines),
+                "        return slow(k, at, c, e)",
+                "    return generate",
+            ]
+        )
+        made: dict[str, Any] = {}
+        exec(text, made)  # noqa: S102 - our own text
+        generate: Callable[[Context, Event, int], list[Any]] = made["make"](**scope)
+        return generate
+
+    def _add(self, key: Hashable, at_ms: int, context: Context, event: Event) -> list[Any]:
+        """Add an event where there is no quicker way."""
+        if not self._is_open:
+            self._open()
+        fired = self._windows.add(key, at_ms, self._watermark_ms, context, event)
+        if fired is TOO_LATE:
+            self._late.take(context, event, at_ms, self._watermark_ms)
+        elif fired is not None:
+            self._say(fired, self._watermark_ms)
         return _NOTHING
 
-    def _open(self) -> OpenWindows:
+    def _open(self) -> None:
+        """Prepare for the first event, or for what is stored."""
+        self._is_open = True
         self._late.open()
-        is_kept = bool(self.Pipeline.is_durable())
-        windows = open_windows(self._window, self._fold, self._manner, is_kept=is_kept)
-        self._windows = windows
+        self._windows.is_kept = bool(self.Pipeline.is_durable())
         self._find_early()
-        return windows
 
     def _now_ms(self) -> int:
         """Return the wall clock; what it was set back by does not count."""
@@ -186,14 +227,18 @@ class WindowAggregator(TimedProcessor):
 
     def _move(self, watermark_ms: int) -> None:
         """Let time go on; what comes out carries the watermark from before."""
-        windows, before_ms = self._windows or self._open(), self._watermark_ms
-        if self._early_ms <= watermark_ms:
+        if not self._is_open:
+            self._open()
+        windows, before_ms = self._windows, self._watermark_ms
+        is_early = self._early_ms <= watermark_ms
+        if is_early:
             # Whatever multiples of the interval have passed, there is something new only once.
             self._say(windows.advance(self._early_ms), before_ms)
             self._say(windows.fire_early(), before_ms)
         self._say(windows.advance(watermark_ms), before_ms)
         self._watermark_ms = max(before_ms, watermark_ms)
-        self._find_early()
+        if is_early:
+            self._find_early()
 
     def _find_early(self) -> None:
         """Look when windows fire early the next time, by the clock of the windows."""
@@ -206,7 +251,8 @@ class WindowAggregator(TimedProcessor):
             self._early_ms = BEGIN_MS
 
     def advance(self, watermark_ms: int, now_ms: int) -> None:
-        windows = self._windows or self._open()
+        if not self._is_open:
+            self._open()
         if self._is_wall:
             watermark_ms = now_ms
         if watermark_ms > self._watermark_ms:
@@ -214,12 +260,10 @@ class WindowAggregator(TimedProcessor):
         interval_ms = 0 if self._is_wall else self._manner.interval_ms("wall")
         if interval_ms and now_ms // interval_ms > self._early_wall:
             if self._early_wall:
-                self._say(windows.fire_early(), self._watermark_ms)
+                self._say(self._windows.fire_early(), self._watermark_ms)
             self._early_wall = now_ms // interval_ms
 
     def release(self) -> None:
-        if self._windows is None:
-            return
         latest_ms, before_ms = self._watermark_ms, self._watermark_ms
         for firing in self._windows.end():
             latest_ms = max(latest_ms, firing.end_ms)
@@ -256,7 +300,7 @@ class WindowAggregator(TimedProcessor):
         return zip(self._fold.names, self._fold.aggregations, strict=True)
 
     def snapshot(self) -> Snapshot | None:
-        if self._windows is None:
+        if not self._is_open:
             return None
         changed, removed = self._windows.changes()
         value = {"watermark_ms": self._watermark_ms, "shape": self._shape()}
@@ -276,23 +320,25 @@ class WindowAggregator(TimedProcessor):
                 f" another Id, or `forget = {self._address}` in [checkpoint]"
             )
         self._watermark_ms = state.value["watermark_ms"]
-        self._open().load(state.keyed.items(), self._watermark_ms)
+        self._open()
+        self._windows.load(state.keyed.items(), self._watermark_ms)
 
     def explain(self) -> dict[str, Any]:
-        windows = self._windows
-        found = {**super().explain(), "Late": self._late.count, "Open": 0, "Windows": []}
-        if windows is not None:
-            found |= {"Open": len(windows), "Windows": windows.explain()}
-        return found
+        return {
+            **super().explain(),
+            "Late": self._late.count,
+            "Open": self._windows.count(),
+            "Windows": self._windows.explain(),
+        }
 
 
-def _key_function(key: KeyOf) -> Callable[[Any, Any], Hashable]:
-    """Return what finds the key of an event."""
+def _key_text(key: KeyOf, scope: dict[str, Any]) -> str:
+    """Return an expression for the key of an event; `scope` gets what it refers to."""
     if key is None:
-        return lambda _context, _event: None
+        return "None"
     if isinstance(key, str):
-        return lambda _context, event: event[key]
+        return f"e[{key!r}]"
     if isinstance(key, tuple | list):
-        names = tuple(key)
-        return lambda _context, event: tuple([event[name] for name in names])
-    return key
+        return "(" + "".join(f"e[{name!r}], " for name in key) + ")"
+    scope["key_of"] = key
+    return "key_of(c, e)"

@@ -10,22 +10,21 @@ from bspump.windows.session_windows import SessionWindows
 from bspump.windows.spans import Aligned, Counted, Global, Session, Span
 
 
-def open_windows(span: Span, fold: Fold, manner: Manner, *, is_kept: bool) -> OpenWindows:
+def open_windows(span: Span, fold: Fold, manner: Manner) -> OpenWindows:
     """Return what keeps windows of a kind; none is open yet.
 
     Args:
         span: which windows.
         fold: what is accumulated in them.
         manner: how they fire.
-        is_kept: somebody asks for changes from time to time.
 
     Raises:
         ValueError: these choices do not go together.
     """
     if isinstance(span, Aligned):
-        return AlignedWindows(span, fold, manner, is_kept=is_kept)
+        return AlignedWindows(span, fold, manner)
     if isinstance(span, Session):
-        return SessionWindows(span, fold, manner, is_kept=is_kept)
+        return SessionWindows(span, fold, manner)
     if isinstance(span, Counted | Global):
-        return CountedWindows(span, fold, manner, is_kept=is_kept)
+        return CountedWindows(span, fold, manner)
     raise ValueError(f"expected windows such as Tumbling or Session, got {span!r}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
-from bspump.abc.event_time import TimeSource, check_version, shown_ms
+from bspump.abc.event_time import TimeSource, check_version
 from bspump.abc.options import Duration, Options
 from bspump.abc.state import PartState, Snapshot
 from bspump.windows.watermarks import Watermarks
@@ -55,8 +55,9 @@ class WatermarkingProcessor(TimeSource):
     def watermark_ms(self) -> int:
         return self._watermarks.watermark_ms
 
-    def look(self, now_ms: int, feeding: Mapping[str, int]) -> None:
-        self._watermarks.look(self.App.Clock.monotonic())
+    def look(self, now_ms: int, feeding: Mapping[str, int] | None) -> None:
+        may_come = self.Pipeline.is_ready()
+        self._watermarks.look(self.App.Clock.monotonic(), may_come=may_come)
 
     def snapshot(self) -> Snapshot | None:
         state = self._watermarks.snapshot()
@@ -69,9 +70,11 @@ class WatermarkingProcessor(TimeSource):
         check_version(self, state.version, 1)
         self._watermarks.restore(state.value)
 
-    def rest_get(self) -> dict[str, Any]:
+    def explain(self) -> dict[str, Any]:
         return {
-            **super().rest_get(),
-            "Watermark": shown_ms(self.watermark_ms()),
+            **super().explain(),
+            "Lateness": self.Options.lateness,
+            "IdleAfter": self.Options.idle,
+            "HeldBackBy": self._watermarks.held_back_by(),
             "Partitions": self._watermarks.explain(),
         }

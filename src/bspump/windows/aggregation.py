@@ -11,10 +11,14 @@ Value = str | Callable[[dict[str, Any], Any], Any] | None
 
 
 class Inline(NamedTuple):
-    """Expressions for `create` with the first value, and `add`; `{a}` is what is accumulated."""
+    """Expressions for `create` with the first value `{v}`, for `add`, and for `merge` of two.
+
+    `{a}` and `{b}` are what is accumulated. They change nothing: what they give takes its place.
+    """
 
     first: str
     step: str
+    merge: str
 
 
 class Aggregation:
@@ -46,7 +50,7 @@ class Aggregation:
     """Values that are `None` are added, too."""
 
     Inline: ClassVar[Inline | None] = None
-    """The same as `create` and `add`, as expressions that are put into compiled functions."""
+    """The same as the methods, as expressions that are put into compiled functions."""
 
     def __init__(self, of: Value = None) -> None:
         self.of = of
@@ -56,8 +60,18 @@ class Aggregation:
         raise NotImplementedError(f"{type(self).__name__}.create")
 
     def add(self, accumulated: Any, value: Any, /) -> Any:
-        """Return what is accumulated with one more value; the argument may be changed for it."""
+        """Return what is accumulated with one more value; the argument may be changed for it.
+
+        Where it raises it has changed nothing, and the event is rejected.
+        """
         raise NotImplementedError(f"{type(self).__name__}.add")
+
+    def check(self, value: Any, /) -> None:
+        """Override where `add` may raise: raise for a value that cannot be added.
+
+        Where there are several aggregations all are asked before one is changed, so that an event
+        that does not fit is added to none of them.
+        """
 
     def add_at(self, accumulated: Any, value: Any, at_ms: int, /) -> Any:
         """Do the same, where the time of the value matters."""
@@ -86,7 +100,7 @@ class Aggregation:
 class Count(Aggregation):
     """How many events there are; of a field, how many have one that is not `None`."""
 
-    Inline = Inline("1", "{a} + 1")
+    Inline = Inline("1", "{a} + 1", "{a} + {b}")
 
     def __init__(self, of: Value = None) -> None:
         super().__init__(of)
@@ -127,7 +141,8 @@ class _Scalar(Aggregation):
 class Sum(_Scalar):
     """The sum of values; `None` if there are none."""
 
-    Inline = Inline("{v}", "{a} + {v}")
+    # Nothing but a number can be added to 0: what is none does not get in as the first one either.
+    Inline = Inline("0 + {v}", "{a} + {v}", "{a} + {b}")
 
     def combine(self, one: Any, other: Any) -> Any:
         return one + other
@@ -136,7 +151,7 @@ class Sum(_Scalar):
 class Min(_Scalar):
     """The least value; `None` if there are none."""
 
-    Inline = Inline("{v}", "{v} if {v} < {a} else {a}")
+    Inline = Inline("{v}", "{v} if {v} < {a} else {a}", "{b} if {b} < {a} else {a}")
 
     def combine(self, one: Any, other: Any) -> Any:
         return min(one, other)
@@ -145,7 +160,7 @@ class Min(_Scalar):
 class Max(_Scalar):
     """The greatest value; `None` if there are none."""
 
-    Inline = Inline("{v}", "{v} if {v} > {a} else {a}")
+    Inline = Inline("{v}", "{v} if {v} > {a} else {a}", "{b} if {b} > {a} else {a}")
 
     def combine(self, one: Any, other: Any) -> Any:
         return max(one, other)
@@ -154,19 +169,21 @@ class Max(_Scalar):
 class Mean(Aggregation):
     """The mean of values; `None` if there are none."""
 
-    def create(self) -> list[Any]:
-        return [0, 0]
+    Inline = Inline(
+        "(1, 0 + {v})", "({a}[0] + 1, {a}[1] + {v})", "({a}[0] + {b}[0], {a}[1] + {b}[1])"
+    )
 
-    def add(self, accumulated: list[Any], value: Any, /) -> list[Any]:
-        accumulated[1] += value
-        accumulated[0] += 1
-        return accumulated
+    def create(self) -> tuple[int, Any]:
+        return 0, 0
 
-    def merge(self, accumulated: list[Any], other: list[Any], /) -> list[Any]:
-        return [accumulated[0] + other[0], accumulated[1] + other[1]]
+    def add(self, accumulated: tuple[int, Any], value: Any, /) -> tuple[int, Any]:
+        return accumulated[0] + 1, accumulated[1] + value
 
-    def result(self, accumulated: list[Any], /) -> Any:
-        count, total = accumulated
+    def merge(self, accumulated: tuple[int, Any], other: tuple[int, Any], /) -> tuple[int, Any]:
+        return accumulated[0] + other[0], accumulated[1] + other[1]
+
+    def result(self, accumulated: tuple[int, Any] | None, /) -> Any:
+        count, total = accumulated or (0, 0)
         return total / count if count else None
 
 
@@ -180,31 +197,36 @@ class Variance(Aggregation):
         super().__init__(of)
         self._less = 0 if population else 1
 
-    def create(self) -> list[Any]:
-        return [0, 0.0, 0.0]
+    def check(self, value: Any, /) -> None:
+        float(value - 0)
 
-    def add(self, accumulated: list[Any], value: Any, /) -> list[Any]:
+    def create(self) -> tuple[int, float, float]:
+        return 0, 0.0, 0.0
+
+    def add(self, accumulated: tuple[int, float, float], value: Any, /) -> tuple[int, float, float]:
         count, mean, squares = accumulated
         count += 1
-        delta = value - mean
+        number = float(value - 0)
+        delta = number - mean
         mean += delta / count
-        accumulated[:] = count, mean, squares + delta * (value - mean)
-        return accumulated
+        return count, mean, squares + delta * (number - mean)
 
-    def merge(self, accumulated: list[Any], other: list[Any], /) -> list[Any]:
+    def merge(
+        self, accumulated: tuple[int, float, float], other: tuple[int, float, float], /
+    ) -> tuple[int, float, float]:
         one_count, one_mean, one_squares = accumulated
         count, mean, squares = other
         total = one_count + count
         if not total:
             return accumulated
         delta = mean - one_mean
-        return [
+        return (
             total,
             one_mean + delta * count / total,
             one_squares + squares + delta * delta * one_count * count / total,
-        ]
+        )
 
-    def result(self, accumulated: list[Any], /) -> float | None:
+    def result(self, accumulated: tuple[int, float, float], /) -> float | None:
         count, _, squares = accumulated
         return squares / (count - self._less) if count > self._less else None
 
@@ -212,7 +234,7 @@ class Variance(Aggregation):
 class Deviation(Variance):
     """The standard deviation of values, the square root of their variance."""
 
-    def result(self, accumulated: list[Any], /) -> float | None:
+    def result(self, accumulated: tuple[int, float, float], /) -> float | None:
         variance = super().result(accumulated)
         return None if variance is None else math.sqrt(variance)
 

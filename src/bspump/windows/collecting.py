@@ -7,6 +7,8 @@ from bisect import bisect_right, insort
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from bspump.abc.errors import ProcessingError
+
 from .aggregation import Aggregation, Value
 
 
@@ -20,6 +22,8 @@ class Collect(Aggregation):
 
     def __init__(self, of: Value = None, *, most: int = 0) -> None:
         super().__init__(of)
+        if most < 0:
+            raise ValueError(f"expected no negative number of values, got {most}")
         self._most = most
 
     def create(self) -> list[Any]:
@@ -46,6 +50,9 @@ class Collect(Aggregation):
 
 class Distinct(Aggregation):
     """How many different values there are. Exact: it keeps all of them; they are plain data."""
+
+    def check(self, value: Any, /) -> None:
+        hash(value)
 
     def create(self) -> dict[Any, None]:
         return {}
@@ -74,7 +81,10 @@ class TopK(Aggregation):
 
     def __init__(self, of: Value = None, *, k: int = 10) -> None:
         super().__init__(of)
-        self._k = k
+        self._k = at_least_one("k", k)
+
+    def check(self, value: Any, /) -> None:
+        hash(value)
 
     def create(self) -> dict[Any, int]:
         return {}
@@ -107,10 +117,15 @@ class Quantiles(Aggregation):
         super().__init__(of)
         self._at = checked_ranks(at)
 
+    def check(self, value: Any, /) -> None:
+        if not isinstance(value, int | float) or value != value:  # noqa: PLR0124 - NaN
+            raise ProcessingError(f"expected a number for quantiles, got {value!r}")
+
     def create(self) -> list[Any]:
         return []
 
     def add(self, accumulated: list[Any], value: Any, /) -> list[Any]:
+        self.check(value)
         insort(accumulated, value)
         return accumulated
 
@@ -137,6 +152,13 @@ def checked_ranks(at: Iterable[float]) -> list[float]:
     if not ranks or not all(0 <= rank <= 1 for rank in ranks):
         raise ValueError(f"expected quantiles from 0 to 1, got {ranks}")
     return ranks
+
+
+def at_least_one(name: str, number: int) -> int:
+    """Return the number. Raises ValueError if it is less than one."""
+    if number < 1:
+        raise ValueError(f"expected {name} of at least 1, got {number}")
+    return number
 
 
 def order_of(value: Any) -> tuple[str, Any]:

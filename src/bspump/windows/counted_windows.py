@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from .folding import Fold
 from .open_windows import EARLY, FINAL, Firing, Manner, OpenWindows, fire_pane
 from .spans import Counted, Global
 
-_FIRST, _LAST, _COUNT, _ACC, _PANE, _FRESH = range(6)
+_FIRST, _LAST, _COUNT, _ACC, _PANE, _FRESH, _NUMBER = range(7)
 """What is kept of a key: the earliest and the latest time, how many events, what is accumulated
-(`None`: nothing since it fired), its pane, and how many events are new. Plain data."""
+(`None`: nothing since it fired), its pane, how many events are new, and its number in the order in
+which they began. Plain data."""
 
 
 class CountedWindows(OpenWindows):
@@ -22,10 +24,8 @@ class CountedWindows(OpenWindows):
     Entries: by key, its window.
     """
 
-    def __init__(
-        self, span: Counted | Global, fold: Fold, manner: Manner, *, is_kept: bool
-    ) -> None:
-        super().__init__(fold, manner, is_kept=is_kept)
+    def __init__(self, span: Counted | Global, fold: Fold, manner: Manner) -> None:
+        super().__init__(fold, manner)
         self._size = span.size if isinstance(span, Counted) else 0
         if not self._size and manner.early is None:
             raise ValueError("a global window never ends: expected `early=` to say when it fires")
@@ -34,17 +34,21 @@ class CountedWindows(OpenWindows):
         self._windows: dict[Any, list[Any]] = {}
         self._changed: set[Any] = set()
         self._fresh: dict[Any, None] = {}
+        self._numbered = 0
 
-    def __len__(self) -> int:
+    def count(self) -> int:
         return len(self._windows)
 
     def add(
         self, key: Any, at_ms: int, watermark_ms: int, context: Any, event: Any, /
     ) -> list[Firing] | None:
         window = self._windows.get(key)
+        is_asked_for = self.manner.asks_for(context, event)
         if window is None:
             accumulated = self.fold.first(context, event, at_ms)
-            window = self._windows[key] = [at_ms, at_ms, 0, accumulated, [0, None], 0]
+            self._numbered += 1
+            window = [at_ms, at_ms, 0, accumulated, [0, None], 0, self._numbered]
+            self._windows[key] = window
         elif window[_ACC] is None:
             window[_ACC] = self.fold.first(context, event, at_ms)
         else:
@@ -58,7 +62,7 @@ class CountedWindows(OpenWindows):
             del self._windows[key]
             self._fresh.pop(key, None)
             return self._fire(key, window, FINAL)
-        if self.manner.fires_now(window[_FRESH], context, event):
+        if is_asked_for or self.manner.has_enough(window[_FRESH]):
             return self._fire(key, window, EARLY)
         if self.manner.early is not None:
             self._fresh[key] = None
@@ -75,12 +79,11 @@ class CountedWindows(OpenWindows):
 
     def fire_early(self) -> Iterator[Firing]:
         fresh, self._fresh = self._fresh, {}
-        for key in fresh:
-            window = self._windows[key]
-            if window[_FRESH]:
-                if self.is_kept:
-                    self._changed.add(key)
-                yield from self._fire(key, window, EARLY)
+        windows = [(window, key) for key in fresh if (window := self._windows[key])[_FRESH]]
+        for window, key in sorted(windows, key=_number_of):
+            if self.is_kept:
+                self._changed.add(key)
+            yield from self._fire(key, window, EARLY)
 
     def advance(self, watermark_ms: int, /) -> Iterator[Firing]:
         return iter(())
@@ -104,15 +107,26 @@ class CountedWindows(OpenWindows):
             if window[_ACC] is not None:
                 changed[key][_ACC] = self.fold.dump(window[_ACC])
         self._changed.clear()
+        self.tick += 1
         return changed, removed
 
     def load(self, entries: Iterable[tuple[Any, Any]], watermark_ms: int, /) -> None:
-        for key, window in entries:
+        found = [(window, key) for key, window in entries]
+        for window, key in sorted(found, key=_number_of):
             self._windows[key] = window
+            self._numbered = window[_NUMBER]
             if window[_ACC] is not None:
                 window[_ACC] = self.fold.load(window[_ACC])
             if window[_FRESH] and self.manner.early is not None:
                 self._fresh[key] = None
 
     def explain(self) -> list[dict[str, Any]]:
-        return []
+        return [
+            {"Key": str(key), "Start": window[_FIRST], "Last": window[_LAST], "Of": window[_COUNT]}
+            for key, window in islice(self._windows.items(), 10)
+        ]
+
+
+def _number_of(entry: tuple[list[Any], Any]) -> int:
+    number: int = entry[0][_NUMBER]
+    return number

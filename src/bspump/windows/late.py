@@ -35,6 +35,13 @@ class LateEvents:
         self._counter = part.Pipeline.MetricsService.create_counter(
             "bspump.event_time.late", tags, {"late": 0}, description="Events that came too late"
         )
+        part.Pipeline.PubSub.subscribe("bspump.pipeline.start!", self._on_start)
+
+    def _on_start(self, _message: str, **_kwargs: Any) -> None:
+        # From then on it is known who feeds whom: a pipeline to which nothing is ever late would
+        # wait for it for ever.
+        if ".*" in self._policy and self._part.App.PumpService.locate(self._policy) is not None:
+            self.open()
 
     @property
     def Pipeline(self) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -70,11 +70,13 @@ class Manner:
         is_so = isinstance(self.early, Every) and self.early.clock == clock
         return self.early.interval_ms if is_so and isinstance(self.early, Every) else 0
 
-    def fires_now(self, fresh: int, context: Any, event: Any) -> bool:
-        """Tell whether an event lets its window fire, the last of `fresh` that were added."""
-        if isinstance(self.early, EveryCount):
-            return fresh >= self.early.count
+    def asks_for(self, context: Any, event: Any) -> bool:
+        """Tell whether an event itself lets its window fire. To be asked before it is added."""
         return isinstance(self.early, When) and bool(self.early.condition(context, event))
+
+    def has_enough(self, fresh: int) -> bool:
+        """Tell whether a window fires because of so many new events."""
+        return isinstance(self.early, EveryCount) and fresh >= self.early.count
 
 
 def fire_pane(
@@ -105,18 +107,36 @@ def fire_pane(
     return found
 
 
+class Hot(NamedTuple):
+    """The quickest way to add an event to a window that is open already.
+
+    Args:
+        lines: statements of the event `e`, its context `c`, its time `at` and its key `k`. Where
+            they have added it they return `N`; if they do not, nothing has happened yet.
+        scope: what else they refer to.
+    """
+
+    lines: Sequence[str]
+    scope: Mapping[str, Any]
+
+
 class OpenWindows(ABC):
     """What is accumulated in the windows that are open. A time goes in, firings come out.
+
+    Of windows that end at the same time, that of the key which came first fires first; so it is
+    after `load`, too.
 
     Keyed state of it are entries by keys of its own, plain data; `changes` says which have changed.
 
     Attributes:
         due_ms: nothing happens before this time.
+        is_kept: somebody asks for `changes` from time to time; set before anything is added.
+        tick: how often somebody has; what has been changed since then bears this number.
     """
 
-    def __init__(self, fold: Fold, manner: Manner, *, is_kept: bool) -> None:
-        self.fold, self.manner, self.is_kept = fold, manner, is_kept
-        self.due_ms = END_MS
+    def __init__(self, fold: Fold, manner: Manner) -> None:
+        self.fold, self.manner = fold, manner
+        self.is_kept, self.due_ms, self.tick = False, END_MS, 0
 
     def results(self, accumulated: Accumulated) -> dict[str, Any] | Exception:
         """Return what comes out; what is raised spares the other keys."""
@@ -129,11 +149,17 @@ class OpenWindows(ABC):
     def add(
         self, key: Any, at_ms: int, watermark_ms: int, context: Any, event: Any, /
     ) -> list[Firing] | None:
-        """Add an event to its windows.
+        """Add an event to its windows; where it raises, it has not.
+
+        Every time up to the watermark has been told by `advance`, if it is due.
 
         Returns:
             What fires because of it, `None` for nothing, `TOO_LATE` if it was not added.
         """
+
+    def hot(self) -> Hot | None:
+        """Return a quicker way for most events, `None` if there is none."""
+        return None
 
     @abstractmethod
     def advance(self, watermark_ms: int, /) -> Iterator[Firing]:
@@ -160,5 +186,5 @@ class OpenWindows(ABC):
         """Return what is open, ready for JSON: the windows that end first, ten at the most."""
 
     @abstractmethod
-    def __len__(self) -> int:
+    def count(self) -> int:
         """Return how many pairs of a window and a key are open."""

@@ -15,7 +15,7 @@ from bspump.abc.errors import ProcessingError
 from bspump.abc.extras import require
 
 from .aggregation import Aggregation, Value
-from .collecting import checked_ranks, order_of
+from .collecting import at_least_one, checked_ranks, order_of
 
 
 def _library() -> Any:
@@ -88,10 +88,15 @@ class ApproxQuantiles(Aggregation):
         super().__init__(of)
         self._library, self._at, self._size = _library(), checked_ranks(at), size
 
+    def check(self, value: Any, /) -> None:
+        if not isinstance(value, int | float) or value != value:  # noqa: PLR0124 - NaN
+            raise ProcessingError(f"expected a number for quantiles, got {value!r}")
+
     def create(self) -> Any:
         return self._library.kll_doubles_sketch(self._size)
 
     def add(self, accumulated: Any, value: Any, /) -> Any:
+        self.check(value)
         accumulated.update(value)
         return accumulated
 
@@ -125,17 +130,20 @@ class ApproxTopK(Aggregation):
 
     def __init__(self, of: Value = None, *, k: int = 10, size: int = 1024) -> None:
         super().__init__(of)
-        self._library, self._k = _library(), k
+        self._library, self._k = _library(), at_least_one("k", k)
         self._size_log = size.bit_length() - 1
         if size < 8 or 1 << self._size_log != size:
             raise ValueError(f"expected a power of two from 8 on as the size, got {size}")
+
+    def check(self, value: Any, /) -> None:
+        if not isinstance(value, str | int | float):
+            raise ProcessingError(f"expected a text or a number to be counted, got {value!r}")
 
     def create(self) -> Any:
         return self._library.frequent_strings_sketch(self._size_log)
 
     def add(self, accumulated: Any, value: Any, /) -> Any:
-        if not isinstance(value, str | int | float):
-            raise ProcessingError(f"expected a text or a number to be counted, got {value!r}")
+        self.check(value)
         accumulated.update(msgspec.json.encode(value).decode())
         return accumulated
 

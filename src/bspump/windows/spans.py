@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
 from math import gcd
-from typing import Any, Literal, NamedTuple
-from zoneinfo import ZoneInfo
+from typing import Any, NamedTuple
 
 from bspump.abc.config import parse_seconds
 
 Length = str | float
 """A duration: seconds, or a text such as `90s`, `1h`."""
-
-Unit = Literal["hour", "day", "week", "month", "quarter", "year"]
 
 
 class Window(NamedTuple):
@@ -26,7 +22,10 @@ class Window(NamedTuple):
 
 def span_ms(span: Length, *, least_ms: int = 1) -> int:
     """Return a duration in milliseconds. Raises ValueError if it is none, or too short."""
-    found_ms = round(parse_seconds(span) * 1000)
+    try:
+        found_ms = round(parse_seconds(span) * 1000)
+    except ValueError:
+        raise ValueError(f"expected a duration such as 10, `250ms` or `1h`, got {span!r}") from None
     if found_ms < least_ms:
         raise ValueError(f"expected a duration of at least {least_ms} ms, got {span!r}")
     return found_ms
@@ -51,8 +50,8 @@ class Aligned(ABC):
         """
 
     @abstractmethod
-    def window_to(self, end_ms: int, /) -> Window:
-        """Return the window that ends at `end_ms`."""
+    def window_to(self, end_ms: int, /) -> Window | None:
+        """Return the window that ends at `end_ms`, `None` if none does."""
 
     @abstractmethod
     def windows_of(self, start_ms: int, /) -> list[Window]:
@@ -70,6 +69,11 @@ class Aligned(ABC):
     def overlaps(self) -> bool:
         """Whether an event belongs to several windows."""
         return False
+
+    @property
+    def slice_text(self) -> str:
+        """An expression for `slice_of(at)`, that may be quicker."""
+        return "slice_of(at)"
 
 
 @dataclass(frozen=True)
@@ -104,14 +108,19 @@ class Tumbling(Aligned):
     def next_end(self, start_ms: int, after_ms: int, /) -> int:
         return start_ms + self.size_ms
 
-    def window_to(self, end_ms: int, /) -> Window:
-        return Window(end_ms - self.size_ms, end_ms)
+    def window_to(self, end_ms: int, /) -> Window | None:
+        start_ms = end_ms - self.size_ms
+        return Window(start_ms, end_ms) if start_ms == self.slice_of(start_ms) else None
 
     def windows_of(self, start_ms: int, /) -> list[Window]:
         return [Window(start_ms, start_ms + self.size_ms)]
 
     def shape(self) -> list[Any]:
         return ["tumbling", self.size_ms, self.offset_ms]
+
+    @property
+    def slice_text(self) -> str:
+        return _slice_text(self.size_ms, self.offset_ms)
 
 
 @dataclass(frozen=True)
@@ -161,8 +170,9 @@ class Hopping(Aligned):
         first = self.windows_of(start_ms)[0].end_ms
         return first + max(0, (after_ms - first) // self.every_ms + 1) * self.every_ms
 
-    def window_to(self, end_ms: int, /) -> Window:
-        return Window(end_ms - self.size_ms, end_ms)
+    def window_to(self, end_ms: int, /) -> Window | None:
+        start_ms = end_ms - self.size_ms
+        return Window(start_ms, end_ms) if start_ms == self._last_start(start_ms) else None
 
     def windows_of(self, start_ms: int, /) -> list[Window]:
         last = self._last_start(start_ms)
@@ -184,101 +194,13 @@ class Hopping(Aligned):
     def overlaps(self) -> bool:
         return self.every_ms < self.size_ms
 
-
-@dataclass(frozen=True)
-class Calendar(Aligned):
-    """Hours, days, weeks (from Monday), months, quarters or years of a time zone.
-
-    Right through changes of daylight-saving time: a day has 23, 24 or 25 hours then.
-
-    >>> days = Calendar("day", zone="Europe/Prague")
-    >>> start_ms = days.slice_of(1_711_846_800_000)      # 31 March 2024, 01:00 UTC
-    >>> (days.last_end(start_ms) - start_ms) / 3_600_000
-    23.0
-
-    Args:
-        unit: of the calendar.
-        zone: name of the time zone.
-    """
-
-    unit: Unit
-    zone: str = "UTC"
-    _known: dict[int, Window] = field(init=False, repr=False, compare=False, default_factory=dict)
-    _last: list[Window] = field(init=False, repr=False, compare=False, default_factory=list)
-
-    def __post_init__(self) -> None:
-        if self.unit not in ("hour", "day", "week", "month", "quarter", "year"):
-            raise ValueError(f"expected hour, day, week, month, quarter or year, got {self.unit!r}")
-        object.__setattr__(self, "_zone", ZoneInfo(self.zone))
-        self._last.append(Window(0, 0))
-
-    def slice_of(self, at_ms: int, /) -> int:
-        window = self._last[0]
-        if not window.start_ms <= at_ms < window.end_ms:
-            self._last[0] = window = self._find(at_ms)
-            if len(self._known) > 10_000:
-                self._known.clear()
-            self._known[window.start_ms] = window
-        return window.start_ms
-
-    def _window_from(self, start_ms: int) -> Window:
-        return self._known.get(start_ms) or self._find(start_ms)
-
-    def last_end(self, start_ms: int, /) -> int:
-        return self._window_from(start_ms).end_ms
-
-    def next_end(self, start_ms: int, after_ms: int, /) -> int:
-        return self._window_from(start_ms).end_ms
-
-    def window_to(self, end_ms: int, /) -> Window:
-        return self._find(end_ms - 1)
-
-    def windows_of(self, start_ms: int, /) -> list[Window]:
-        return [self._window_from(start_ms)]
-
-    def shape(self) -> list[Any]:
-        return ["calendar", self.unit, self.zone]
-
-    def _find(self, at_ms: int) -> Window:
-        """Return the window of a time, by the calendar."""
-        zone: Any = getattr(self, "_zone")  # noqa: B009 - the class is frozen
-        if self.unit == "hour":
-            # Local hours begin where the minutes are zero; offsets may be of half an hour.
-            offset = datetime.fromtimestamp(at_ms // 1000, zone).utcoffset() or timedelta()
-            local_ms = at_ms + round(offset.total_seconds() * 1000)
-            start_ms = at_ms - local_ms % 3_600_000
-            return Window(start_ms, start_ms + 3_600_000)
-        day = datetime.fromtimestamp(at_ms // 1000, zone).date()
-        first = _first_day(day, self.unit)
-        return Window(_midnight_ms(first, zone), _midnight_ms(_next_first(first, self.unit), zone))
+    @property
+    def slice_text(self) -> str:
+        return _slice_text(self.slice_ms, self.offset_ms)
 
 
-def _first_day(day: date, unit: str) -> date:
-    if unit == "week":
-        return day - timedelta(days=day.weekday())
-    if unit == "month":
-        return day.replace(day=1)
-    if unit == "quarter":
-        return day.replace(month=day.month - (day.month - 1) % 3, day=1)
-    return day.replace(month=1, day=1) if unit == "year" else day
-
-
-def _next_first(first: date, unit: str) -> date:
-    if unit in ("day", "week"):
-        return first + timedelta(days=1 if unit == "day" else 7)
-    months = {"month": 1, "quarter": 3, "year": 12}[unit]
-    month = first.month - 1 + months
-    return date(first.year + month // 12, month % 12 + 1, 1)
-
-
-def _midnight_ms(day: date, zone: ZoneInfo) -> int:
-    """Return when a day begins there, for good: where there is no midnight, or there are two."""
-    midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
-    both = [midnight, midnight.replace(fold=1)]
-    return max(round((each.astimezone(UTC) - _EPOCH).total_seconds()) for each in both) * 1000
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+def _slice_text(size_ms: int, offset_ms: int) -> str:
+    return f"at - (at - {offset_ms}) % {size_ms}" if offset_ms else f"at - at % {size_ms}"
 
 
 @dataclass(frozen=True)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+import heapq
+from collections.abc import Hashable
 from typing import Any
 
 from bspump.abc.event_time import BEGIN_MS, shown_ms
 
 _LONGEST_S = 5.0
+_SHOWN = 10
 
 
 class _Clock:
     """What is known of one partition."""
 
-    __slots__ = ("is_idle", "latest_ms", "name", "seen", "silent_s")
+    __slots__ = ("is_idle", "latest_ms", "name", "number", "seen", "silent_s")
 
-    def __init__(self, name: Hashable) -> None:
-        self.name, self.latest_ms, self.silent_s = name, BEGIN_MS, 0.0
+    def __init__(self, name: Hashable, number: int) -> None:
+        self.name, self.number = name, number
+        self.latest_ms, self.silent_s = BEGIN_MS, 0.0
         self.seen, self.is_idle = True, False
 
 
@@ -33,19 +36,33 @@ class Watermarks:
     >>> stream.observe("a", 110)
     105
 
+    An event of n partitions costs log n at the most, averaged over many.
+
     Attributes:
         watermark_ms: `BEGIN_MS` as long as nothing is known.
+        known_ms: where there is only one partition, called `None`, an event with a time up to this
+            one changes nothing: it is known already, and so is that the partition is not silent.
+        forgets_idle: partitions that are idle are as if they had never been; for names that are
+            not known in advance, and may be very many.
     """
 
     def __init__(self, lateness_ms: int, idle_s: float = 0.0) -> None:
-        self.watermark_ms = BEGIN_MS
+        self.watermark_ms = self.known_ms = BEGIN_MS
+        self.forgets_idle = False
         self._lateness_ms, self._idle_s = lateness_ms, idle_s
         self._clocks: dict[Hashable, _Clock] = {}
+        # Those that hold the watermark back, by a time that they had once: the least is looked
+        # at again when it matters.
+        self._active: list[tuple[int, int, _Clock]] = []
         self._slowest: _Clock | None = None
+        self._count = 0
         self._looked_at_s = float("inf")
 
+    def __contains__(self, partition: Hashable) -> bool:
+        return partition in self._clocks
+
     def observe(self, partition: Hashable, at_ms: int) -> int:
-        """Take note of a time and return the watermark."""
+        """Take note of the time of an event and return the watermark."""
         clock = self._clocks.get(partition)
         if clock is None:
             clock = self._add(partition)
@@ -56,8 +73,20 @@ class Watermarks:
                 self._find_slowest()
         if clock.is_idle:
             clock.is_idle = False
+            self._activate(clock)
             self._find_slowest()
+        if partition is None and len(self._clocks) == 1:
+            self.known_ms = clock.latest_ms
         return self.watermark_ms
+
+    def move_on(self, partition: Hashable, at_ms: int) -> None:
+        """Take note that all before a time of a partition has come, without an event.
+
+        What is known already does not make it less silent.
+        """
+        clock = self._clocks.get(partition)
+        if clock is None or at_ms > clock.latest_ms:
+            self.observe(partition, at_ms)
 
     def expect(self, partition: Hashable) -> None:
         """Wait for a partition of which nothing has come yet."""
@@ -67,55 +96,95 @@ class Watermarks:
     def leave(self, partition: Hashable) -> None:
         """Forget a partition of which nothing will come any more."""
         if self._clocks.pop(partition, None) is not None:
-            self._find_slowest()
+            self.known_ms = BEGIN_MS
+            self._rebuild()
 
     def partitions(self) -> list[Hashable]:
         """Return those that are known."""
         return list(self._clocks)
 
-    def look(self, now_s: float) -> None:
+    def look(self, now_s: float, *, may_come: bool = True) -> None:
         """Look which partitions are idle, given seconds that never go back.
 
-        It is to be called every few seconds while events may come: where it was not, nobody knows
-        whether they could.
+        It is to be called every few seconds; where it was not, nobody knows whether events could
+        come.
+
+        Args:
+            now_s: the time.
+            may_come: nothing keeps events from coming now. What has come since the last call says
+                that it was so, too.
         """
+        self.known_ms = BEGIN_MS
         passed_s = min(max(0.0, now_s - self._looked_at_s), _LONGEST_S)
         self._looked_at_s = now_s
+        if not may_come and not any(clock.seen for clock in self._clocks.values()):
+            return
+        has_changed = False
         for clock in self._clocks.values():
             clock.silent_s = 0.0 if clock.seen else clock.silent_s + passed_s
             clock.seen = False
             if self._idle_s and not clock.is_idle and clock.silent_s >= self._idle_s:
-                clock.is_idle = True
-                self._find_slowest()
+                clock.is_idle = has_changed = True
+        if has_changed:
+            if self.forgets_idle:
+                self._clocks = {n: clock for n, clock in self._clocks.items() if not clock.is_idle}
+            self._rebuild()
 
     def _add(self, partition: Hashable) -> _Clock:
-        clock = self._clocks[partition] = _Clock(partition)
+        self._count += 1
+        self.known_ms = BEGIN_MS
+        clock = self._clocks[partition] = _Clock(partition, self._count)
+        self._activate(clock)
+        # Nobody is slower than who has said nothing.
         self._slowest = clock
         return clock
 
+    def _activate(self, clock: _Clock) -> None:
+        heapq.heappush(self._active, (clock.latest_ms, clock.number, clock))
+
+    def _rebuild(self) -> None:
+        """Look anew who holds the watermark back."""
+        active = [c for c in self._clocks.values() if not c.is_idle]
+        self._active = [(clock.latest_ms, clock.number, clock) for clock in active]
+        heapq.heapify(self._active)
+        self._find_slowest()
+
     def _find_slowest(self) -> None:
-        """Look who holds the watermark back, and move it on."""
-        active = [clock for clock in self._clocks.values() if not clock.is_idle]
-        if not active:
+        """Look who of the active ones is the slowest, and move the watermark on."""
+        active = self._active
+        if len(active) > 1:
+            latest_ms, number, slowest = active[0]
+            while latest_ms < slowest.latest_ms:
+                heapq.heapreplace(active, (slowest.latest_ms, number, slowest))
+                latest_ms, number, slowest = active[0]
+        elif active:
+            slowest = active[0][2]
+        else:
+            self._slowest = None
             return
-        self._slowest = slowest = active[0] if len(active) == 1 else min(active, key=_latest)
-        if slowest.latest_ms > BEGIN_MS:
-            self.watermark_ms = max(self.watermark_ms, slowest.latest_ms - self._lateness_ms)
+        self._slowest = slowest
+        watermark_ms = slowest.latest_ms - self._lateness_ms
+        if watermark_ms > self.watermark_ms and slowest.latest_ms > BEGIN_MS:
+            self.watermark_ms = watermark_ms
+
+    def held_back_by(self) -> dict[str, Any] | None:
+        """Return what is known of the partition that holds the watermark back."""
+        return None if self._slowest is None else self._explain(self._slowest)
 
     def explain(self) -> list[dict[str, Any]]:
-        """Return what is known of each partition, the one that holds the watermark back first."""
-        clocks: Iterable[_Clock] = sorted(
-            self._clocks.values(), key=lambda c: (c.is_idle, _latest(c))
+        """Return what is known of partitions: the slowest ones, ten at the most, idle ones last."""
+        clocks = heapq.nsmallest(
+            _SHOWN, self._clocks.values(), key=lambda c: (c.is_idle, c.latest_ms, c.number)
         )
-        return [
-            {
-                "Partition": str(clock.name),
-                "Latest": shown_ms(clock.latest_ms),
-                "Idle": clock.is_idle,
-                "SilentFor": round(clock.silent_s, 3),
-            }
-            for clock in clocks
-        ]
+        return [self._explain(clock) for clock in clocks]
+
+    def _explain(self, clock: _Clock) -> dict[str, Any]:
+        return {
+            "Partition": _shown(clock.name),
+            "Latest": shown_ms(clock.latest_ms),
+            "Idle": clock.is_idle,
+            "SilentFor": round(clock.silent_s, 3),
+        }
 
     def snapshot(self) -> list[Any]:
         """Return all of it as plain data."""
@@ -125,12 +194,18 @@ class Watermarks:
         ]
 
     def restore(self, state: list[Any]) -> None:
-        """Be as it was when `snapshot` returned `state`."""
+        """Be as it was when `snapshot` returned `state`, but for who was silent for how long.
+
+        So what came while nobody was there has as much time as it always has.
+        """
         self.watermark_ms = state[0]
         for name, latest_ms in state[1]:
             self._add(name).latest_ms = latest_ms
-        self._find_slowest()
+        self._rebuild()
 
 
-def _latest(clock: _Clock) -> int:
-    return clock.latest_ms
+def _shown(name: Hashable) -> str | None:
+    """Return the name of a partition for people; `None` if it is all there is."""
+    if isinstance(name, tuple):
+        return " ".join(map(str, name))
+    return None if name is None else str(name)

@@ -51,7 +51,15 @@ async def cut(broker):
     broker.proxy.cut()
 
 
-FAULTS = pytest.mark.parametrize("fault", [kill, restart, close_all, cut])
+def known_as(fault, name):
+    """Return a fault with the name that it has on the page about delivery."""
+    marks = [pytest.mark.fault(part, name) for part in ("AMQPSource", "AMQPSink")]
+    return pytest.param(fault, marks=marks)
+
+
+FAULTS = pytest.mark.parametrize(
+    "fault", [known_as(kill, "killed"), restart, close_all, known_as(cut, "connections cut")]
+)
 
 
 @FAULTS
@@ -89,6 +97,7 @@ async def test_no_message_is_lost_between_two_queues(broker, fault, queue_type):
     assert await broker.count() == 0
 
 
+@pytest.mark.fault("AMQPSource", "paused")
 async def test_a_broker_that_hangs_is_given_up_and_found_again(broker):
     await broker.declare()
     await broker.write(numbers(10))

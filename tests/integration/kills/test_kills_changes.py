@@ -10,9 +10,7 @@ from typing import Any
 import pytest
 from arriving import Files
 from feeding import Feeder, assert_each_once, event
-from killing import KILLS, Killing
-
-AT_CHECKPOINTS = 30
+from killing import AT_CHECKPOINTS, KILLS, Killing
 
 
 @pytest.fixture
@@ -32,6 +30,7 @@ def fed(table: Any) -> Iterator[Any]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
+@pytest.mark.fault("PostgreSQLReplicationSource", "program killed")
 def test_changes_to_file_is_exactly_once(fed: Any, tmp_path: Path) -> None:
     out = Files(tmp_path / "out")
     source = {

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from arriving import Files
 from feeding import Feeder, assert_each_once, lines
-from killing import KILLS, Killing
-
-AT_CHECKPOINTS = 25
+from killing import AT_CHECKPOINTS, KILLS, Killing
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.fault("TailSource", "program killed")
+@pytest.mark.fault("FileSink", "program killed")
 def test_file_to_file_is_exactly_once(tmp_path: Path) -> None:
     source, files = tmp_path / "in.json", Files(tmp_path / "out")
     sink = {"kind": "file", "path": str(tmp_path / "out" / "{index:05}.json")}

@@ -87,6 +87,8 @@ def source_of(kafka: Any, topic: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.fault("KafkaSource", "program killed")
+@pytest.mark.fault("KafkaSink", "program killed")
 def test_kafka_to_kafka_is_exactly_once(
     kafka: Any, topics: tuple[str, str], reader: Reader, tmp_path: Path
 ) -> None:
@@ -104,6 +106,7 @@ def test_kafka_to_kafka_is_exactly_once(
     assert_each_once(reader.events, feeder.sent)
 
 
+@pytest.mark.fault("PostgreSQLSink", "program killed")
 def test_kafka_to_postgresql_is_exactly_once(
     kafka: Any, topics: tuple[str, str], table: Any, tmp_path: Path
 ) -> None:

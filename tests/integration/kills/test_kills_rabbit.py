@@ -10,13 +10,11 @@ from typing import Any
 
 import pytest
 from feeding import Feeder, assert_each_once, event
-from killing import KILLS, Killing
+from killing import AT_CHECKPOINTS, KILLS, Killing
 
 aiormq = pytest.importorskip("aiormq")
 
 from pamqp.commands import Basic  # noqa: E402
-
-AT_CHECKPOINTS = 35
 
 
 class Queue:
@@ -67,6 +65,7 @@ def queue(rabbit: Any) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
+@pytest.mark.fault("AMQPSource", "program killed")
 def test_rabbitmq_to_postgresql_is_exactly_once(
     queue: Any, rabbit: Any, table: Any, tmp_path: Path
 ) -> None:

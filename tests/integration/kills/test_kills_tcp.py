@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 from arriving import Files
 from feeding import Feeder, lines
-from killing import KILLS, Killing
+from killing import AT_CHECKPOINTS, KILLS, Killing
 
 from bspump.testing.servers.ports import free_port
 
 CONNECT_EVERY_S = 0.01
-AT_CHECKPOINTS = 30
 
 
 class Client:
@@ -67,6 +66,7 @@ class Client:
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
+@pytest.mark.fault("DiskBufferSource", "program killed")
 def test_tcp_to_file_delivers_once_what_was_confirmed(tmp_path: Path) -> None:
     out, client = Files(tmp_path / "out"), Client(port := free_port())
     source = {

@@ -188,6 +188,7 @@ async def test_a_lost_acknowledgement_is_made_up_for(database, make, slot):
 
 
 @pytest.mark.slow
+@pytest.mark.fault("PostgreSQLReplicationSource", "killed")
 async def test_a_killed_server_loses_nothing(database, make, postgres):
     async with Harness() as harness:
         harness.chain(make())

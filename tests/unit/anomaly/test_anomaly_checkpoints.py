@@ -123,7 +123,7 @@ async def test_an_incident_that_was_kept_cools_down_without_another_event():
             first.generate({EVENT_TIME: at_ms, WATERMARK: at_ms}, {"value": value}, 1)
         second = next(harness.chain(make, id="Second").iter_processors())
         second.restore(state_of(first))
-        second.advance(15_000)
+        second.advance(15_000, 0)
         await harness.settle()
         (closed,) = harness.out("Second.Out")
         assert (closed["state"], closed["last_ms"]) == ("closed", 5000)

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from bspump.abc.errors import ConfigError, ConfigErrors
-from bspump.abc.event_time import BEGIN_MS, EVENT_TIME, WATERMARK
+from bspump.abc.event_time import BEGIN_MS, CLOCK, EVENT_TIME, WATERMARK
 from bspump.anomaly import (
     ADWIN,
     EWMA,
@@ -172,10 +172,10 @@ async def test_time_closes_incidents_where_no_event_does():
         )
         await pipeline.process_many(given, timed(given, 5))
         part = next(pipeline.iter_processors())
-        part.advance(49_999)
+        part.advance(49_999, 0)
         assert len(seen) == 1
-        part.advance(50_000)
-        assert seen[1] == {EVENT_TIME: 50_000, WATERMARK: 49_999}
+        part.advance(50_000, 0)
+        assert seen[1] == {EVENT_TIME: 50_000, WATERMARK: 49_999, CLOCK: part.locate_address()}
         assert part.rest_get()["Watermark"] == 50_000
 
 
@@ -190,7 +190,7 @@ async def test_an_error_in_a_report_that_no_event_has_caused_is_one_of_the_pipel
     async with Harness() as harness:
         pipeline = harness.chain(partial(Broken, config={"incident.cool_down": "10s"}))
         await pipeline.process_many(given, timed(given, 5))
-        next(pipeline.iter_processors()).advance(60_000)
+        next(pipeline.iter_processors()).advance(60_000, 0)
         assert "no words" in str(harness.errors[0].error)
 
 

@@ -10,6 +10,7 @@ from bspump.abc.errors import ConfigError, ProcessingError
 from bspump.core.application import BSPumpApplication
 from bspump.core.pipeline import Pipeline
 from bspump.kafka import KafkaConnection, KafkaKeyFilter, KafkaSource, KafkaTopicInitializer
+from bspump.kafka.assigned import parse_partitions
 from bspump.kafka.start import Start, parse_start
 
 
@@ -102,3 +103,17 @@ async def test_topics_are_included_from_files_and_options(app, tmp_path):
         "replication_factor": 1,
         "config": {"retention.ms": "5"},
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [("all", None), (" All ", None), ("3", {3}), ("0, 2-4 ,9", {0, 2, 3, 4, 9})],
+)
+def test_partitions_are_all_or_numbers(text, numbers):
+    assert parse_partitions(text) == numbers
+
+
+@pytest.mark.parametrize("text", ["a", "1,", "-1", "1-", "0;2", "topic:1", "5-2"])
+def test_partitions_that_cannot_be_understood_are_an_error(text):
+    with pytest.raises(ConfigError, match="expected `all` or numbers"):
+        parse_partitions(text)

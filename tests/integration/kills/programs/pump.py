@@ -1,8 +1,8 @@
 """From a source to a sink, counting per key on the way: what is killed again and again.
 
 The command line is one object of JSON: `source` and `sink` with their `kind` and options, and the
-directory `var` of checkpoints. It prints a line when it listens to signals, and then one whenever
-a checkpoint comes to the sink.
+directory `var` of checkpoints; events whose numbers are in `deadly` abort the process. It prints a
+line when it listens to signals, and then one whenever a checkpoint comes to the sink.
 """
 
 import json
@@ -39,16 +39,30 @@ class CountPerKey(bspump.Processor):
         self.Counts = dict(state.keyed)
 
 
+class Deadly(bspump.Processor):
+    """Aborts the process, as a bug in a library of C does."""
+
+    def __init__(self, app, pipeline, numbers):
+        super().__init__(app, pipeline)
+        self._numbers = frozenset(numbers)
+
+    def process(self, context, event):
+        if event["number"] in self._numbers:
+            os.abort()
+        return event
+
+
 class Pump(bspump.Pipeline):
-    def __init__(self, app, source, sink):
-        super().__init__(app, "Pump")
+    def __init__(self, app, source, sink, deadly):
+        super().__init__(app, "Pump", {"on_error": "dead_letter"} if deadly else None)
         make_source = SOURCES[source.pop("kind")]
         make_sink = SINKS[sink.pop("kind")]
         # Much is to be written that no checkpoint covers yet.
         sink = {"batch.max_events": 100, "batch.max_age": 0.02, **sink}
         end = make_sink(app, self, sink)
         announce_checkpoints(end)
-        self.build(*make_source(app, self, source), CountPerKey(app, self), end)
+        parts = [*make_source(app, self, source), *([Deadly(app, self, deadly)] if deadly else [])]
+        self.build(*parts, CountPerKey(app, self), end)
 
 
 def announce_start(*_):
@@ -173,7 +187,7 @@ def main(text):
         ]
     )
     app.PubSub.subscribe("Application.init!", announce_start)
-    app.PumpService.add_pipeline(Pump(app, given["source"], given["sink"]))
+    app.PumpService.add_pipeline(Pump(app, given["source"], given["sink"], given.get("deadly")))
     return app.run()
 
 
