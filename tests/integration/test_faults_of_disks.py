@@ -114,7 +114,6 @@ async def test_checkpoints_are_taken_when_there_is_room_again(disk, tmp_path):
     assert numbers_in(tmp_path) == list(range(COUNT))
 
 
-@pytest.mark.integration
 @pytest.mark.timeout(90, func_only=True)
 @pytest.mark.fault("PostgreSQLSink", "disk full")
 async def test_rows_are_written_when_the_server_has_room_again(disk, request):

@@ -298,14 +298,6 @@ class Queue(OfServer):
                 self._taken.append(json.loads(got.body)["number"])
         return self._taken
 
-    async def refuse(self) -> None:
-        # The policy lets the queue refuse whatever is published.
-        limit = '{"max-length": 0, "overflow": "reject-publish"}'
-        await asyncio.to_thread(self.server.ctl, "set_policy", "full", f"^{self.name}$", limit)
-
-    async def accept(self) -> None:
-        await asyncio.to_thread(self.server.ctl, "clear_policy", "full")
-
 
 @asynccontextmanager
 async def queue_destination(request: Any) -> AsyncIterator[Destination]:

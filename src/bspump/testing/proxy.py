@@ -39,6 +39,7 @@ class TcpProxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[Any] | None] = set()
         self._server: asyncio.Server | None = None
+        self._is_closing = False
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._sleep = SystemClock().sleep
@@ -52,6 +53,7 @@ class TcpProxy:
         if self._server is None:
             return
         self._server.close()
+        self._is_closing = True
         tasks = [task for task in self._tasks if task is not None]
         for task in tasks:
             task.cancel()
@@ -85,6 +87,10 @@ class TcpProxy:
                 ends.append(to_server)
                 self._writers.add(to_server)
                 await asyncio.gather(self._pass(reader, to_server), self._pass(from_server, writer))
+        except asyncio.CancelledError:
+            # Streams of Python 3.11 complain about a handler that ends as cancelled.
+            if not self._is_closing:
+                raise
         finally:
             for end in ends:
                 self._writers.discard(end)

@@ -44,6 +44,7 @@ EXAMPLES = [
     RejectedError("text"),
     PartialWriteError({4: RejectedError("no"), 1: TransientError("later", retry_after_s=2.0)}),
     errors.ExhaustedError("text"),
+    errors.CrashError("text"),
 ]
 
 

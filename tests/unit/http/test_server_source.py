@@ -185,7 +185,7 @@ async def test_an_error_that_stops_the_pipeline_is_503_until_it_is_cleared(
 
 
 async def test_503_while_the_destination_is_away(app, pipeline, client):
-    sink = MemoryBatchSink(app, pipeline, config={"retry.first": 0.01})
+    sink = MemoryBatchSink(app, pipeline, config={"retry.first": 0.01, "retry.longest": 0.02})
     source = make(app, pipeline, answer_timeout=0.1)
     pipeline.build(source, sink)
     async with app.running():
