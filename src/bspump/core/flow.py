@@ -174,13 +174,12 @@ class Flow:
                 self.chain.counts.fails[number] += 1
                 self.failed(who, context, event, error)
 
-            watermark_ms = context.get(WATERMARK, END_MS)
-            if apart and watermark_ms != END_MS:
+            if apart and WATERMARK in context:
                 # What overtakes others carries no later a watermark than they do.
-                context[WATERMARK] = min(watermark_ms, next(iter(apart.values())))
+                context[WATERMARK] = min(context[WATERMARK], next(iter(apart.values())))
             task = self._eager.start(generate(context, event, depth + 1), failed)
             if task is not None:
-                apart[task] = watermark_ms
+                apart[task] = context.get(WATERMARK, END_MS)
                 self.keep(task, depth)
 
         return start
