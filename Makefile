@@ -46,8 +46,11 @@ $(STAMP): pyproject.toml requirements-dev.txt
 demo: $(STAMP)  ## run the demonstration
 	$(BIN)/python examples/flights/main.py $(ARGS)
 
-test: $(STAMP)  ## run all tests; what is skipped is listed with its reason
-	$(BIN)/python -m pytest -q -ra $(ARGS)
+# In CI one after the other, for the load of neighbours is no test of ours.
+WORKERS ?= $(if $(CI),0,auto)
+
+test: $(STAMP)  ## run all tests; what is skipped is listed with its reason (WORKERS=1: in turn)
+	$(BIN)/python -m pytest -q -ra -n $(WORKERS) --maxprocesses 4 --dist worksteal $(ARGS)
 
 check: $(STAMP)  ## lint, types, architecture, spelling
 	$(BIN)/ruff check .

@@ -20,7 +20,10 @@ settings.load_profile("bspump")
 def pytest_configure(config: pytest.Config) -> None:
     """Compare what comes of the tests of parts with what is recorded."""
     config.addinivalue_line("markers", "fault(part, fault): what the part survives, for the pages.")
-    config.pluginmanager.register(OutcomesPlugin(), "outcomes")
+    is_worker = hasattr(config, "workerinput")
+    if not is_worker and not config.getoption("numprocesses", None):
+        # Of several processes none sees all that was found.
+        config.pluginmanager.register(OutcomesPlugin(), "outcomes")
 
 
 NOT_APPLICABLE = "does not apply:"

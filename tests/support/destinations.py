@@ -298,6 +298,17 @@ class Queue(OfServer):
                 self._taken.append(json.loads(got.body)["number"])
         return self._taken
 
+    async def refuse(self) -> None:
+        limit = '{"max-length": 1, "overflow": "reject-publish"}'
+        only = ["--apply-to", "queues", self.name, f"^{self.name}$"]
+        # It takes as long as the rest of the events, so these have to wait.
+        self.proxy.freeze()
+        await asyncio.to_thread(self.server.ctl, "set_policy", *only, limit)
+        self.proxy.thaw()
+
+    async def accept(self) -> None:
+        await asyncio.to_thread(self.server.ctl, "clear_policy", self.name)
+
 
 @asynccontextmanager
 async def queue_destination(request: Any) -> AsyncIterator[Destination]:

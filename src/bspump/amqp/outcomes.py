@@ -30,10 +30,12 @@ class Outcomes:
 
     Attributes:
         is_lost: the channel is closed.
+        is_refused: a queue has refused a message for now.
     """
 
     def __init__(self, where: str) -> None:
         self.is_lost = False
+        self.is_refused = False
         self._where = where
         self._errors: dict[int, TransientError | RejectedError] = {}
         self._unconfirmed: list[int] = []
@@ -87,6 +89,7 @@ class Outcomes:
         if isinstance(translated, RejectedError):
             self._errors[index] = RejectedError(f"no queue takes it: {translated}")
         else:
+            self.is_refused = True
             self._errors[index] = TransientError(f"refused for now: {translated}")
 
     def _note_loss(self, error: BaseException) -> None:

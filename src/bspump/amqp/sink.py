@@ -59,6 +59,7 @@ class AMQPSink(BatchSink[AMQPSinkOptions]):
         self.Connection: AMQPConnection = located
         self._connection: AbstractConnection | None = None
         self._channel: Any = None
+        self._is_doubtful = False
 
     async def connect(self) -> None:
         options = self.Options
@@ -71,7 +72,7 @@ class AMQPSink(BatchSink[AMQPSinkOptions]):
                 if options.exchange != CONTEXT:
                     await prepare_exchange(channel, options.exchange, options.topology)
                     self._exchanges.add(options.exchange)
-        self._channel = channel
+        self._channel, self._is_doubtful = channel, False
 
     def size_bytes(self, event: Event, /) -> int:
         """Return about how much is sent for `event`: its texts, and a few bytes for the rest."""
@@ -82,9 +83,7 @@ class AMQPSink(BatchSink[AMQPSinkOptions]):
         )
 
     async def write(self, batch: Batch, /) -> None:
-        channel = self._channel
-        if channel is None or channel.is_closed:
-            raise NotConnectedError(f"{self.Connection.Where}: not connected")
+        channel = await self._fresh_channel()
         outcomes = Outcomes(self.Connection.Where)
         messages = self._messages(batch, outcomes)
         with self.Connection.errors():
@@ -92,11 +91,33 @@ class AMQPSink(BatchSink[AMQPSinkOptions]):
         for index in [i for i, m in messages.items() if m.exchange in missing]:
             exchange = messages.pop(index).exchange
             outcomes.refuse(index, f"there is no exchange {exchange!r}")
+        self._is_doubtful = True
         for window in windows(messages):
             # What is left after the channel has closed is not even tried.
             found = [] if outcomes.is_lost else await self._publish(channel, window)
             outcomes.note(window, found)
+        self._is_doubtful = outcomes.is_refused
         outcomes.check()
+
+    async def _fresh_channel(self) -> Any:
+        """Return the channel, or another one if the last write was refused or cut short.
+
+        A channel of RabbitMQ does not learn that a quorum queue has lost its limit: it refuses for
+        ever what another channel may write. And one that owes confirmations may never give them.
+        """
+        connection, channel = self._connection, self._channel
+        is_closed = channel is not None and channel.is_closed
+        if connection is None or connection.is_closed or is_closed:
+            raise NotConnectedError(f"{self.Connection.Where}: not connected")
+        if self._is_doubtful:
+            self._channel = None
+            with self.Connection.errors():
+                # First the old one: what is still under way on it keeps its place.
+                if channel is not None:
+                    await channel.close()
+                self._channel = await connection.channel()
+            self._is_doubtful = False
+        return self._channel
 
     def _messages(self, batch: Batch, outcomes: Outcomes) -> dict[int, Message]:
         """Return the messages by index, without those that cannot be made."""
