@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         RejectedError,
         TransientError,
     )
+    from .abc.keyed import KeyedProcessor, Timer
     from .abc.lookup import AsyncLookup, Lookup, MappingLookup
     from .abc.options import Duration, Options, Size
     from .abc.processor import AsyncProcessor, Generator, Processor
@@ -49,6 +50,7 @@ _WHERE = {
         "RejectedError",
         "TransientError",
     ],
+    "abc.keyed": ["KeyedProcessor", "Timer"],
     "abc.lookup": ["AsyncLookup", "Lookup", "MappingLookup"],
     "abc.options": ["Duration", "Options", "Size"],
     "abc.processor": ["AsyncProcessor", "Generator", "Processor"],
@@ -85,6 +87,7 @@ __all__ = [
     "DictionaryLookup",
     "Duration",
     "Generator",
+    "KeyedProcessor",
     "Lookup",
     "MappingLookup",
     "Matrix",
@@ -105,6 +108,7 @@ __all__ = [
     "Sink",
     "Size",
     "Source",
+    "Timer",
     "TransientError",
     "TriggerSource",
     "load_json_file",

@@ -21,6 +21,7 @@ PAGES = [
     ROOT / "docs/guarantees.md",
     ROOT / "docs/joins.md",
     ROOT / "docs/keyed-operators.md",
+    ROOT / "docs/keyed-state.md",
     ROOT / "docs/life-of-an-event.md",
     ROOT / "docs/migrating.md",
     ROOT / "docs/patterns.md",
