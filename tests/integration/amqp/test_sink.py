@@ -215,17 +215,20 @@ async def test_what_was_cut_short_is_not_followed_on_the_same_channel(broker):
     async with bare(broker.sink(AMQPSink)) as sink:
         await sink.connect()
         assert await write(sink, ["a"]) == {}
-        first = sink._channel
+        before = sink._channel
         broker.server.pause()
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.1):
+            async with asyncio.timeout(0.5):
                 await sink.write(Batch(["b"] * 100, [{}] * 100))
         broker.server.resume()
         assert await write(sink, ["c"]) == {}
-        assert first.is_closed
+        assert before.is_closed
         assert sink.Connection.rest_get()["connections"] == 1
         await sink.close()
-    assert await bodies(broker) == [b"a", *[b"b"] * 100, b"c"]
+    # How many of those that were cut short had been sent is a matter of luck.
+    first, *cut_short, last = await bodies(broker)
+    assert (first, last) == (b"a", b"c")
+    assert set(cut_short) <= {b"b"}
 
 
 @pytest.mark.parametrize("config", [{}, {"write_timeout": 0.2, "retry.longest": 0.1}])
