@@ -66,12 +66,12 @@ class Database:
         return lambda app, pipeline: part(app, pipeline, self.connection(app), config=config)
 
     def confirmed(self, slot: str) -> int:
-        """Return how far a slot has been confirmed, -1 if there is none."""
+        """Return how far a slot has been confirmed, -1 if there is none, or it is being made."""
         rows = self.execute(
             "SELECT confirmed_flush_lsn - '0/0' FROM pg_replication_slots WHERE slot_name = %s",
             [slot],
         )
-        return int(rows[0][0]) if rows else -1
+        return int(rows[0][0]) if rows and rows[0][0] is not None else -1
 
 
 NAME = "bspump_postgresql"

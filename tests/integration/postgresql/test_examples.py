@@ -21,7 +21,7 @@ AUDIT = "SELECT operation, key->>'id', new->>'state' FROM audit ORDER BY lsn, se
 
 @pytest.fixture
 def start(database, tmp_path):
-    """Return a function that starts the example."""
+    """Yield a function that starts the example; what still runs is killed."""
     database.execute("CREATE TABLE orders (id integer PRIMARY KEY, state text)")
     database.execute(
         "CREATE TABLE audit (lsn bigint, sequence bigint, operation text, key jsonb, old jsonb,"
@@ -29,14 +29,21 @@ def start(database, tmp_path):
     )
     given = [f"[connection:PG] {key}={value}" for key, value in database.config.items()]
 
+    started = []
+
     async def start():
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-W", "error", str(EXAMPLES / "postgresql_audit.py")),
             *(part for option in given for part in ("--set", option)),
             cwd=tmp_path,
         )
+        started.append(process)
+        return process
 
-    return start
+    yield start
+    for process in started:
+        if process.returncode is None:
+            process.kill()
 
 
 async def test_every_change_of_the_orders_is_in_the_audit(database, start):
